@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0, room = 0;
+
+	for (;;) {
+		ssize_t n;
+
+		if (length + 1 >= room) {
+			char *grown = realloc(text, room = room ? room * 2 : 4096);
+
+			if (!grown)
+				return -ENOMEM;
+			text = grown;
+		}
+		n = read(fd, text + length, room - length - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		length += (size_t)n;
+		if (length > max)
+			return -EFBIG;
+	}
+	text[length] = '\0';
+	*ret_text = steal_ptr(text);
+	if (ret_length)
+		*ret_length = length;
+	return 0;
+}
+
+int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : file_read_fd(fd, max, ret_text, ret_length);
+}
+
+static int write_all(int fd, const char *data, size_t length)
+{
+	while (length > 0) {
+		ssize_t n = write(fd, data, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+static int parent_of(const char *path, char ret_parent[static PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+
+	if (length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(ret_parent, path, length);
+	ret_parent[length] = '\0';
+	if (length == 0)
+		strcpy(ret_parent, slash ? "/" : ".");
+	return 0;
+}
+
+static int sync_parent(const char *path)
+{
+	char parent[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int r = parent_of(path, parent);
+
+	if (r < 0)
+		return r;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_temporary(int fd, const void *data, size_t length, mode_t mode)
+{
+	int r = write_all(fd, data, length);
+
+	if (r < 0)
+		return r;
+	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_write(const char *path, const void *data, size_t length, mode_t mode)
+{
+	char temporary[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
+		return -ENAMETOOLONG;
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = write_temporary(fd, data, length, mode);
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlink(temporary);
+		return r;
+	}
+	return sync_parent(path);
+}
+
+bool file_equals(const char *path, const void *data, size_t length)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t there;
+
+	return file_read(path, length, &text, &there) == 0 && there == length &&
+	       memcmp(text, data, length) == 0;
+}
+
+int file_make_directories(const char *path)
+{
+	char partial[PATH_MAX];
+	size_t length = strlen(path);
+	struct stat st;
+
+	if (length >= sizeof partial)
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= length; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(partial, path, i);
+		partial[i] = '\0';
+		if (mkdir(partial, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int file_make_parents(const char *path)
+{
+	char parent[PATH_MAX];
+	int r = parent_of(path, parent);
+
+	return r < 0 ? r : file_make_directories(parent);
+}

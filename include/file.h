@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file: bounded reads and atomic writes. All return 0 or a negative errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Reads a whole regular or /proc file of at most `max` bytes; -EFBIG when it has more. The text
+ * is followed by a NUL that does not count. `ret_length` may be NULL. The caller frees.
+ */
+int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length);
+
+/* Reads up to `max` bytes that `fd` (a pipe, a file) gives until its end; as file_read(). */
+int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
+
+/*
+ * Replaces `path` as a whole: a temporary beside it, fsync, rename, fsync of the directory. A
+ * reader, or a crash at any point, finds the old content or the new one.
+ */
+int file_write(const char *path, const void *data, size_t length, mode_t mode);
+
+/* Whether the file has just this content. No file: false. */
+bool file_equals(const char *path, const void *data, size_t length);
+
+/* Creates the directory and its parents (0755, unless they are there). */
+int file_make_directories(const char *path);
+
+/* As file_make_directories(), for what stands before the last slash of `path`. */
+int file_make_parents(const char *path);
