@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imds: the client of the instance metadata service, version 2 only (EC2 User Guide, "Use the
+ * Instance Metadata Service"). One token for all requests, renewed before it expires and once more
+ * on a 401; back-off with jitter on 429, 5xx and silence; both link-local addresses in turn. It
+ * never gives up on the service by itself: each request has the time limit its caller gives.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "cleanup.h"
+#include "err.h"
+#include "http.h"
+
+#define IMDS_URL_DEFAULT "http://169.254.169.254"
+#define IMDS_URL_IPV6    "http://[fd00:ec2::254]"
+#define IMDS_BODY_MAX    ((size_t)64 << 10) /* user-data has 16 KiB at most, all else less */
+
+struct imds;
+struct imds_call;
+
+struct imds_answer {
+	int result; /* 0; -ENOENT: 404; -EACCES: 403; -ETIMEDOUT; -EPROTO: anything else */
+	char *body; /* NUL-terminated; may be stolen */
+	size_t length;
+	struct err err; /* when result < 0 */
+};
+
+typedef void (*imds_done)(struct imds_answer *answer, void *userdata);
+
+/* `url` without a path: "http://127.0.0.1:1338"; NULL: the service's own two addresses. */
+int imds_new(sd_event *event, struct http *http, const char *url, struct imds **ret_imds);
+
+/* Ends what is under way without calling back. Not from inside a `done`. */
+struct imds *imds_free(struct imds *imds);
+
+/*
+ * Asks for `path` below /latest/, like "meta-data/instance-id". `done` is called once from the
+ * loop, at the latest after `timeout_usec`; not after imds_free().
+ */
+int imds_get(
+	struct imds *imds, const char *path, uint64_t timeout_usec, imds_done done, void *userdata);
+
+/* The same, running the loop until there is an answer. */
+int imds_wait(struct imds *imds, const char *path, uint64_t timeout_usec, char **ret_body,
+	size_t *ret_length, struct err *err);
+
+/* What keeps the service from answering, with what was tried and for how long; false: nothing. */
+bool imds_trouble(const struct imds *imds, struct err *ret_words);
+
+/* -- decisions -- */
+
+enum imds_verdict {
+	IMDS_USE,
+	IMDS_RENEW_TOKEN, /* 401: get a new token, ask once more */
+	IMDS_ABSENT,
+	IMDS_FORBIDDEN, /* 403: switched off, or not for this machine; asking again does not help */
+	IMDS_RETRY,
+	IMDS_REFUSE, /* an answer that no version of the service gives: redirect, 400, too long */
+};
+
+/* `status` is HTTP's, 0 with `error` set when there was no answer. */
+enum imds_verdict imds_judge(int status, int error, bool token_is_fresh);
+
+/*
+ * How long to wait before try number `attempt` (1 is the first retry): doubling from 100 ms to
+ * 20 s, the second half of it at random (`random`: any 32 bits), or what Retry-After says (seconds
+ * as text, or NULL) if that is longer, a minute at most.
+ */
+uint64_t imds_backoff(unsigned attempt, const char *retry_after, uint32_t random);
+
+CLEANUP_FOR(imds, imds_free);
