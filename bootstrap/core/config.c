@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three passes, so that an error anywhere leaves nothing behind: every layer is read line by line
+ * and its settings are collected with the place they stand (config-read.c); then settings become
+ * values by the table of keys; then what belongs together is checked (config-check.c).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config-check.h"
+#include "config-keys.h"
+#include "config-problem.h"
+#include "config-read.h"
+
+/* What every named section's struct starts with. */
+struct named {
+	char *name;
+	struct config_origin origin;
+};
+
+/* The element of [volume NAME] in its array; a new one when the name is new. */
+static int instance_index(struct config *config, const struct config_section *section,
+	const struct config_setting *setting, size_t *ret_index)
+{
+	const char *instance = setting->instance;
+	struct named *added;
+	size_t *n = (size_t *)((char *)config + section->count_offset);
+	char *base = (char *)config + section->offset;
+
+	if (!section->size) {
+		*ret_index = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < *n; i++) {
+		if (strcmp(*(char **)(base + i * section->size), instance) == 0) {
+			*ret_index = i;
+			return 0;
+		}
+	}
+	if (*n == section->max)
+		return -E2BIG;
+	added = (struct named *)(base + *n * section->size);
+	added->name = strdup(instance);
+	added->origin = (struct config_origin){strdup(setting->file), setting->line};
+	*ret_index = (*n)++;
+	return added->name && added->origin.file ? 0 : -ENOMEM;
+}
+
+/* Whether a later layer sets the same key, so that this setting is overridden. */
+static bool setting_overridden(const struct config_reading *reading, size_t i)
+{
+	const struct config_setting *s = &reading->settings[i];
+
+	for (size_t j = i + 1; j < reading->n; j++) {
+		const struct config_setting *later = &reading->settings[j];
+
+		if (later->key == s->key && later->layer > s->layer &&
+			strcmp(later->name, s->name) == 0 &&
+			strcmp(later->instance ? later->instance : "",
+				s->instance ? s->instance : "") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int setting_apply(
+	struct config_reading *reading, struct config *config, const struct config_setting *s)
+{
+	const struct config_section *section = &config_sections[s->key->section];
+	char title[CONFIG_NAME_MAX + 2];
+	size_t index;
+	int r = instance_index(config, section, s, &index);
+
+	snprintf(title, sizeof title, "%s%s%s", section->name, s->instance ? " " : "",
+		s->instance ? s->instance : "");
+	if (r == -E2BIG)
+		config_problem_add(reading->problems, s->file, s->line, title, NULL,
+			"there are more than %zu of them", section->max);
+	if (r < 0)
+		return r == -E2BIG ? 0 : r;
+	r = s->key->type->parse(s->value, config_field(config, s->key, index));
+	if (r == -EINVAL && strchr(s->value, '\n'))
+		config_problem_add(reading->problems, s->file, s->line, title, s->name,
+			"the lines are not %s", s->key->type->expected);
+	else if (r == -EINVAL)
+		config_problem_add(reading->problems, s->file, s->line, title, s->name,
+			"\"%s\" is not %s", s->value, s->key->type->expected);
+	if (r == -E2BIG)
+		config_problem_add(reading->problems, s->file, s->line, title, s->name,
+			"there are more than %d entries", CONFIG_LIST_MAX);
+	if (r == 0 && s->key->flags & KEY_LATER &&
+		(!s->key->fallback || strcmp(s->value, s->key->fallback) != 0))
+		config_warning_add(reading->problems, s->file, s->line, title, s->name,
+			"is accepted, but not acted upon yet");
+	return r == -EINVAL || r == -E2BIG ? 0 : r;
+}
+
+static bool key_is_set(
+	const struct config_reading *reading, const struct config_key *key, const char *instance)
+{
+	for (size_t i = 0; i < reading->n; i++)
+		if (reading->settings[i].key == key &&
+			(!instance || strcmp(reading->settings[i].instance, instance) == 0))
+			return true;
+	return false;
+}
+
+static int fallbacks_apply(struct config_reading *reading, struct config *config)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config_keys_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		const struct config_section *section = &config_sections[key->section];
+		size_t n = section->size ? *(size_t *)((char *)config + section->count_offset) : 1;
+
+		for (size_t j = 0; r == 0 && key->fallback && j < n; j++) {
+			char *instance = section->size
+						 ? *(char **)((char *)config + section->offset +
+							      j * section->size)
+						 : NULL;
+
+			if (!key_is_set(reading, key, instance))
+				r = key->type->parse(key->fallback, config_field(config, key, j));
+		}
+	}
+	return r;
+}
+
+static int settings_apply(struct config_reading *reading, struct config **ret_config)
+{
+	_cleanup_(config_free_p) struct config *config = calloc(1, sizeof *config);
+	int r = 0;
+
+	if (!config)
+		return -ENOMEM;
+	for (size_t i = 0; i < CONFIG_VOLUMES_MAX; i++)
+		config->volumes[i].mode = CONFIG_MODE_UNSET;
+	for (size_t i = 0; r == 0 && i < reading->n; i++)
+		if (!setting_overridden(reading, i))
+			r = setting_apply(reading, config, &reading->settings[i]);
+	if (r == 0)
+		r = fallbacks_apply(reading, config);
+	if (r == 0 && reading->problems->n_errors == 0)
+		r = config_check(config, reading->problems);
+	if (r < 0)
+		return r;
+	if (reading->problems->n_errors > 0)
+		return -EINVAL;
+	*ret_config = steal_ptr(config);
+	return 0;
+}
+
+static int reading_finish(struct config_reading *reading, int r, struct config **ret_config)
+{
+	if (r == 0)
+		r = settings_apply(reading, ret_config);
+	if (r < 0 && reading->problems->n_errors == 0)
+		config_problem_add(reading->problems, NULL, 0, NULL, NULL, "%s", strerror(-r));
+	config_reading_clear(reading);
+	return r;
+}
+
+int config_load(const char *path, bool must_exist, struct config **ret_config,
+	struct config_problems *problems)
+{
+	struct config_reading reading = {.problems = problems};
+	int r = config_read_file(&reading, path, must_exist);
+
+	if (r == 0)
+		r = config_read_directory(&reading, path);
+	return reading_finish(&reading, r, ret_config);
+}
+
+int config_parse(const char *text, size_t length, const char *name, struct config **ret_config,
+	struct config_problems *problems)
+{
+	struct config_reading reading = {.problems = problems};
+
+	return reading_finish(&reading, config_read_text(&reading, name, text, length), ret_config);
+}
+
+struct config *config_free(struct config *config)
+{
+	if (!config)
+		return NULL;
+	for (size_t i = 0; i < config_keys_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		const struct config_section *section = &config_sections[key->section];
+		size_t n = section->size ? *(size_t *)((char *)config + section->count_offset) : 1;
+
+		for (size_t j = 0; key->type->clear && j < n; j++)
+			key->type->clear(config_field(config, key, j));
+	}
+	for (size_t i = 0; i < config->n_volumes; i++) {
+		free(config->volumes[i].name);
+		free(config->volumes[i].origin.file);
+	}
+	for (size_t i = 0; i < config->n_apps; i++) {
+		free(config->apps[i].name);
+		free(config->apps[i].origin.file);
+	}
+	free(config->index.template_text);
+	free(config);
+	return NULL;
+}
+
+struct volume_selector config_selector(const struct config_volume *volume)
+{
+	return (struct volume_selector){volume->device, volume->volume_id, volume->instance_store};
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config: the INI configuration of both programs (README "Configure"). One table in
+ * core/config-keys.c holds every section and key with its parser, default and help; the parser,
+ * the checks and the reference page are made from it.
+ *
+ * Layers: the main file, then conf.d/ *.conf beside it in the order of their names. A later layer
+ * may set a key again; within one layer that is an error. From a configuration with any error
+ * nothing is returned.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "cleanup.h"
+#include "err.h"
+#include "volume.h"
+
+#define CONFIG_PATH_DEFAULT "/etc/instanced/instanced.conf"
+#define CONFIG_FILE_MAX     ((size_t)256 << 10) /* bytes in one layer */
+#define CONFIG_LINE_MAX     198 /* characters; inih's buffer, as distributions build it */
+#define CONFIG_NAME_MAX     49  /* characters of a section or a key, likewise */
+#define CONFIG_VOLUMES_MAX  64
+#define CONFIG_APPS_MAX     16
+#define CONFIG_LIST_MAX     64 /* entries of one list */
+#define CONFIG_PROBLEMS_MAX 20 /* errors reported in one run */
+
+struct config_list {
+	char *items[CONFIG_LIST_MAX];
+	size_t n;
+};
+
+struct config_agent {
+	struct config_list listen;
+	struct config_list details;
+	char *agent_check;
+};
+
+struct config_index {
+	char *path; /* NULL: no index page */
+	char *title;
+	char *template;
+	char *template_text; /* what `template` holds; NULL: the built-in page */
+};
+
+struct config_packages {
+	struct config_list install;
+};
+
+/* Where a named section begins, for errors about the section as a whole. */
+struct config_origin {
+	char *file;
+	unsigned line;
+};
+
+struct config_volume {
+	char *name;
+	struct config_origin origin;
+	char *device, *volume_id;
+	bool instance_store;
+	const struct filesystem *filesystem; /* never NULL after config_load() */
+	char *label;                         /* NULL: the volume's name, cut to what fits */
+	char *mount;
+	char *options;
+	char *owner; /* user:group, NULL: as it is */
+	mode_t mode; /* CONFIG_MODE_UNSET: as it is */
+	bool grow, required;
+	uint64_t timeout_usec;
+};
+#define CONFIG_MODE_UNSET ((mode_t)-1)
+
+struct config_app {
+	char *name;
+	struct config_origin origin;
+	char *source;
+	char *sha256;
+	char *path;               /* the application's directory: releases/, current */
+	struct config_list build; /* the user's shell lines */
+	char *run;
+	char *user;
+	struct config_list env; /* "NAME=value" */
+	unsigned limit_nofile;  /* 0: as it is */
+	char *health;           /* URL; NULL: none */
+	unsigned keep;          /* releases that remain */
+};
+
+struct config_health {
+	unsigned rise, fall;
+	uint64_t interval_usec;
+};
+
+struct config_scaling {
+	bool cloudwatch;
+	char *namespace;
+	uint64_t period_usec;
+};
+
+struct config_lifecycle {
+	uint64_t drain_usec;
+	bool complete;
+};
+
+struct config {
+	struct config_agent agent;
+	struct config_index index;
+	struct config_packages packages;
+	struct config_volume volumes[CONFIG_VOLUMES_MAX];
+	size_t n_volumes;
+	struct config_app apps[CONFIG_APPS_MAX];
+	size_t n_apps;
+	struct config_health health;
+	struct config_scaling scaling;
+	struct config_lifecycle lifecycle;
+};
+
+/* One thing that is wrong, or worth a warning. Strings are owned; any may be NULL but message. */
+struct config_problem {
+	char *file;
+	unsigned line; /* 0: the file as a whole */
+	char *section, *key;
+	char *message; /* what is wrong, and what was expected */
+};
+
+struct config_problems {
+	struct config_problem errors[CONFIG_PROBLEMS_MAX];
+	size_t n_errors; /* more than the maximum are not kept */
+	struct config_problem
+		warnings[CONFIG_PROBLEMS_MAX]; /* what this version does not act upon */
+	size_t n_warnings;
+};
+
+/*
+ * Reads the layers. A missing main file is an empty configuration unless `path` was asked for by
+ * name (`must_exist`). Returns 0, or -EINVAL with at least one error in `problems`, or -ENOMEM.
+ */
+int config_load(const char *path, bool must_exist, struct config **ret_config,
+	struct config_problems *problems);
+
+/* The same for one layer that is in memory; `name` stands for the file in errors. For tests and
+ * for layers that are no files. */
+int config_parse(const char *text, size_t length, const char *name, struct config **ret_config,
+	struct config_problems *problems);
+
+struct config *config_free(struct config *config);
+void config_problems_clear(struct config_problems *problems);
+
+/* "FILE:LINE: [SECTION] KEY: MESSAGE" into `buffer`. */
+void config_problem_text(const struct config_problem *problem, char *buffer, size_t size);
+
+/* Logs each error and warning. */
+void config_problems_log(const struct config_problems *problems);
+
+/* Writes the reference of all sections and keys, as an INI file of comments. */
+void config_reference(FILE *out);
+
+/* The selector that configuration gives for this volume. */
+struct volume_selector config_selector(const struct config_volume *volume);
+
+CLEANUP_FOR(config, config_free);
