@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device-use.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "file.h"
+
+#define TABLE_MAX  (16u << 20) /* /proc/self/mountinfo and /proc/swaps, bytes */
+#define ROOTS_MAX  32          /* devices under /: one, or an overlay's layers */
+#define DEPTH_MAX  16          /* partition on LVM on md on partition … */
+#define NUMBER_MAX 32          /* "259:17" */
+
+struct mount {
+	dev_t numbers[2]; /* the file system's and its source's; 0 none (or anonymous) */
+	const char *point;
+};
+
+struct device_users {
+	char *mounts_text;
+	struct mount *mounts;
+	size_t n_mounts;
+	dev_t *swaps;
+	size_t n_swaps;
+	dev_t roots[ROOTS_MAX];
+	size_t n_roots;
+};
+
+bool device_has(dev_t number, const char *name)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/%s", major(number), minor(number), name);
+	return faccessat(AT_FDCWD, path, F_OK, 0) == 0;
+}
+
+/* The device number in a file of sysfs; 0 when there is none. */
+static dev_t number_in(const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned int major_number, minor_number;
+
+	if (file_read(path, NUMBER_MAX, &text, NULL) < 0 ||
+		sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+		return 0;
+	return makedev(major_number, minor_number);
+}
+
+dev_t device_parent(dev_t partition)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(
+		path, sizeof path, DEVICE_SYSFS "/../dev", major(partition), minor(partition));
+	return number_in(path);
+}
+
+/* Entries of a directory but the dotted ones. The caller closes *dir after the last, a NULL. */
+static const char *next_name(DIR *dir)
+{
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			return entry->d_name;
+	return NULL;
+}
+
+static void close_dir(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
+
+/* Whether `upper` is the disk, or stands on it. What is too deep to follow counts as yes. */
+static bool stands_on(dev_t upper, dev_t disk, int depth)
+{
+	_cleanup_(close_dir) DIR *slaves = NULL;
+	char path[PATH_MAX];
+	const char *name;
+
+	if (upper == 0)
+		return false;
+	if (upper == disk || depth >= DEPTH_MAX)
+		return true;
+	if (device_has(upper, "partition"))
+		return stands_on(device_parent(upper), disk, depth + 1);
+	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves", major(upper), minor(upper));
+	slaves = opendir(path);
+	while ((name = next_name(slaves))) {
+		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves/%s/dev", major(upper),
+			minor(upper), name);
+		if (stands_on(number_in(path), disk, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+/* Undoes \040 and the like, in place: proc(5). */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		unsigned int byte;
+
+		if (from[0] == '\\' && sscanf(from + 1, "%3o", &byte) == 1) {
+			*to = (char)byte;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The device that a path names, or that its file system is on; 0 for none. */
+static dev_t number_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	if (S_ISBLK(st.st_mode))
+		return st.st_rdev;
+	return major(st.st_dev) ? st.st_dev : 0;
+}
+
+static void add_root(struct device_users *users, dev_t number)
+{
+	if (number && users->n_roots < ROOTS_MAX)
+		users->roots[users->n_roots++] = number;
+}
+
+/* The layers of an overlay that is the root: Documentation/filesystems/overlayfs.rst. */
+static void add_layers(struct device_users *users, char *options)
+{
+	char *save_option, *save_layer;
+
+	for (char *option = strtok_r(options, ",", &save_option); option;
+		option = strtok_r(NULL, ",", &save_option)) {
+		char *value = strchr(option, '=');
+
+		if (!value || (strncmp(option, "lowerdir", 8) != 0 &&
+				      strncmp(option, "upperdir", 8) != 0))
+			continue;
+		for (char *layer = strtok_r(value + 1, ":", &save_layer); layer;
+			layer = strtok_r(NULL, ":", &save_layer)) {
+			unescape(layer);
+			add_root(users, number_of(layer));
+		}
+	}
+}
+
+/* One line of mountinfo: ID parent major:minor root point options [tags] - type source options. */
+static int add_mount(struct device_users *users, char *line)
+{
+	enum { NUMBER = 2, POINT = 4, HEAD = 6, TYPE = HEAD, SOURCE, OPTIONS, FIELDS };
+	char *field[FIELDS] = {NULL}, *save, *word = strtok_r(line, " ", &save);
+	unsigned int major_number, minor_number;
+	struct mount mount = {.numbers = {0}};
+	size_t n = 0;
+
+	for (bool tags = true; word && n < FIELDS; word = strtok_r(NULL, " ", &save))
+		if (n != HEAD || !tags)
+			field[n++] = word;
+		else if (strcmp(word, "-") == 0)
+			tags = false;
+	if (n < OPTIONS || sscanf(field[NUMBER], "%u:%u", &major_number, &minor_number) != 2)
+		return -EBADMSG;
+	unescape(field[POINT]);
+	unescape(field[SOURCE]);
+	mount.point = field[POINT];
+	if (major_number)
+		mount.numbers[0] = makedev(major_number, minor_number);
+	if (strncmp(field[SOURCE], "/dev/", 5) == 0) /* btrfs: the file system's is anonymous */
+		mount.numbers[1] = number_of(field[SOURCE]);
+	users->mounts[users->n_mounts++] = mount;
+	if (strcmp(mount.point, "/") != 0)
+		return 0;
+	add_root(users, mount.numbers[0]);
+	add_root(users, mount.numbers[1]);
+	if (strcmp(field[TYPE], "overlay") == 0 && field[OPTIONS])
+		add_layers(users, field[OPTIONS]);
+	return 0;
+}
+
+/* Calls `take` with every line of a table. */
+static int each_line(
+	char *text, struct device_users *users, int (*take)(struct device_users *users, char *line))
+{
+	char *save;
+	int r = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); line && r == 0;
+		line = strtok_r(NULL, "\n", &save))
+		r = take(users, line);
+	return r;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 1;
+
+	while ((text = strchr(text, '\n')))
+		n++, text++;
+	return n;
+}
+
+/* One line of /proc/swaps; its heading names no file. */
+static int add_swap(struct device_users *users, char *line)
+{
+	line[strcspn(line, " \t")] = '\0';
+	unescape(line);
+	if (line[0] == '/')
+		users->swaps[users->n_swaps++] = number_of(line);
+	return 0;
+}
+
+static int read_mounts(struct device_users *users)
+{
+	int r = file_read("/proc/self/mountinfo", TABLE_MAX, &users->mounts_text, NULL);
+
+	if (r < 0)
+		return r;
+	users->mounts = calloc(count_lines(users->mounts_text), sizeof *users->mounts);
+	return users->mounts ? each_line(users->mounts_text, users, add_mount) : -ENOMEM;
+}
+
+static int read_swaps(struct device_users *users)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = file_read("/proc/swaps", TABLE_MAX, &text, NULL);
+
+	if (r == -ENOENT)
+		return 0; /* a kernel without swap */
+	if (r < 0)
+		return r;
+	users->swaps = calloc(count_lines(text), sizeof *users->swaps);
+	return users->swaps ? each_line(text, users, add_swap) : -ENOMEM;
+}
+
+int device_users_read(struct device_users **ret, struct err *err)
+{
+	_cleanup_(device_users_free_p) struct device_users *users = calloc(1, sizeof *users);
+	int r;
+
+	if (!users)
+		return err_set(err, -ENOMEM, "%m");
+	add_root(users, number_of("/"));
+	r = read_mounts(users);
+	if (r < 0)
+		return err_set(err, r, "/proc/self/mountinfo: %m");
+	r = read_swaps(users);
+	if (r < 0)
+		return err_set(err, r, "/proc/swaps: %m");
+	*ret = steal_ptr(users);
+	return 0;
+}
+
+void device_users_free(struct device_users *users)
+{
+	if (!users)
+		return;
+	free(users->mounts_text);
+	free(users->mounts);
+	free(users->swaps);
+	free(users);
+}
+
+static void set_use(struct volume *volume, const char *what, const char *name)
+{
+	if (!*volume->in_use)
+		(void)snprintf(volume->in_use, sizeof volume->in_use, "%s%.100s", what, name);
+}
+
+static void find_holders(dev_t number, struct volume *volume)
+{
+	_cleanup_(close_dir) DIR *holders = NULL;
+	char path[PATH_MAX];
+	const char *name;
+
+	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/holders", major(number), minor(number));
+	holders = opendir(path);
+	name = next_name(holders);
+	if (name)
+		set_use(volume, "held by ", name);
+}
+
+/* Partitions are the directories of the disk that have a file "partition". */
+static void find_partitions(struct volume *volume)
+{
+	const unsigned int numbers[] = {major(volume->number), minor(volume->number)};
+	_cleanup_(close_dir) DIR *disk = NULL;
+	char path[PATH_MAX];
+	const char *name;
+
+	(void)snprintf(path, sizeof path, DEVICE_SYSFS, numbers[0], numbers[1]);
+	disk = opendir(path);
+	while ((name = next_name(disk))) {
+		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/%s/partition", numbers[0],
+			numbers[1], name);
+		if (faccessat(AT_FDCWD, path, F_OK, 0) == 0)
+			set_use(volume, "partition ", name);
+	}
+}
+
+/* A mounted btrfs names one of its devices in the mount table and all of them in sysfs. */
+static void find_btrfs(const struct device_users *users, const char *uuid, struct volume *volume)
+{
+	_cleanup_(close_dir) DIR *devices = NULL;
+	bool member = false, root = false;
+	char path[PATH_MAX];
+	const char *name;
+
+	(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices", uuid);
+	devices = opendir(path);
+	while ((name = next_name(devices))) {
+		dev_t number;
+
+		(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices/%s/dev", uuid, name);
+		number = number_in(path);
+		member = member || stands_on(number, volume->number, 0);
+		for (size_t i = 0; i < users->n_roots; i++)
+			root = root || (number && number == users->roots[i]);
+	}
+	if (member)
+		set_use(volume, "member of btrfs ", uuid);
+	volume->root_disk = volume->root_disk || (member && root);
+}
+
+void device_users_find(const struct device_users *users, struct volume *volume)
+{
+	_cleanup_(close_dir) DIR *btrfs = opendir("/sys/fs/btrfs");
+	const char *uuid;
+
+	for (size_t i = 0; i < users->n_roots; i++)
+		if (stands_on(users->roots[i], volume->number, 0))
+			volume->root_disk = true;
+	for (size_t i = 0; i < users->n_mounts && !*volume->mount; i++)
+		if (stands_on(users->mounts[i].numbers[0], volume->number, 0) ||
+			stands_on(users->mounts[i].numbers[1], volume->number, 0))
+			(void)snprintf(
+				volume->mount, sizeof volume->mount, "%s", users->mounts[i].point);
+	find_partitions(volume);
+	find_holders(volume->number, volume);
+	for (size_t i = 0; i < users->n_swaps; i++)
+		if (stands_on(users->swaps[i], volume->number, 0))
+			set_use(volume, "swap", "");
+	while ((uuid = next_name(btrfs)))
+		find_btrfs(users, uuid, volume);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zero: whether ranges of a device read as zeros, or as what our own mkfs left. Read past the page
+ * cache (O_DIRECT) where the device allows, so that what another machine wrote to a shared volume
+ * is seen; several at a time, since a network disk answers in a millisecond.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "remains.h"
+#include "volume.h"
+
+#define ZERO_BLOCK   4096u       /* ranges start at a multiple of it */
+#define ZERO_CHUNK   (64u << 10) /* longest range */
+#define ZERO_READERS 16          /* reads in flight */
+
+struct zero_range {
+	const char *what; /* whose place it is: "btrfs mirrors"; NULL nobody's */
+	uint64_t offset;
+	uint32_t length; /* bytes; a multiple of the logical block, at most ZERO_CHUNK */
+};
+
+/*
+ * True only if every byte of every range was read and is zero, or in a block that `remains` (NULL:
+ * none) cover. `ret_text` says how many reads it took, or what was found first, in the order of the
+ * ranges: "data at byte 67108928, a place of btrfs mirrors", "read error at byte 81920000:
+ * Input/output error".
+ */
+bool zero_check(int fd, const struct zero_range *ranges, size_t n, const struct remains *remains,
+	char ret_text[static VOLUME_TEXT_MAX]);
