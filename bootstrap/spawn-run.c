@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn_run(): the keeper that holds a program's time limit, and the caller that reads its output.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "spawn.h"
+
+#define WORDS_MAX    400 /* bytes of output that go into an error */
+#define WORDS_LINES  3
+#define USEC_PER_SEC 1000000ull
+
+/* What the keeper tells its caller; less than PIPE_BUF, so it arrives whole. */
+struct verdict {
+	int code;   /* of spawn_start() */
+	int status; /* of waitpid() */
+	bool timed_out, immortal;
+	struct err err; /* set with code */
+};
+
+/* -- the keeper -- */
+
+/* The next of `signals` or 0 at the deadline. */
+static int await(const sigset_t *signals, uint64_t deadline)
+{
+	uint64_t now = spawn_now(), left = deadline > now ? deadline - now : 0;
+	struct timespec ts = {(time_t)(left / USEC_PER_SEC), (long)(left % USEC_PER_SEC * 1000)};
+	int r = sigtimedwait(signals, NULL, &ts);
+
+	return r > 0 ? r : 0;
+}
+
+/* Until the program has ended; TERM and KILL when its time is over or the caller is gone. */
+static void attend(pid_t pid, uint64_t timeout, const sigset_t *signals, struct verdict *verdict)
+{
+	static const int steps[] = {SIGTERM, SIGKILL};
+	uint64_t deadline = spawn_now() + timeout;
+	size_t taken = 0;
+
+	while (!spawn_has_ended(pid)) {
+		int sig = await(signals, deadline);
+
+		if (sig == SIGCHLD || (sig == SIGTERM && taken > 0) ||
+			(sig == 0 && spawn_now() < deadline))
+			continue;
+		if (taken == sizeof steps / sizeof steps[0]) {
+			verdict->immortal = true;
+			return;
+		}
+		verdict->timed_out |= sig == 0;
+		(void)kill(-pid, steps[taken++]);
+		deadline = spawn_now() + SPAWN_GRACE_USEC;
+	}
+	(void)kill(-pid, SIGKILL);
+	(void)waitpid(pid, &verdict->status, 0);
+}
+
+static _Noreturn void keep(const struct spawn *spawn, pid_t caller, int output, int report)
+{
+	struct verdict verdict = {0};
+	sigset_t all, signals;
+	pid_t pid;
+
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != caller)
+		_exit(1);
+	verdict.code = spawn_start(spawn, output, &pid, &verdict.err);
+	if (verdict.code == 0) {
+		attend(pid, spawn->timeout_usec, &signals, &verdict);
+		if (spawn->alone)
+			spawn_sweep();
+	}
+	(void)!write(report, &verdict, sizeof verdict);
+	_exit(0);
+}
+
+/* -- the caller -- */
+
+struct output {
+	const char *label;
+	char tail[SPAWN_TAIL_MAX + 1], line[SPAWN_LINE_MAX];
+	size_t tail_length, line_length;
+};
+
+/* Colours and cursor movements are not for a log, nor for an error. */
+static void make_plain(char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (((unsigned char)text[i] < ' ' && text[i] != '\n') || text[i] == 127)
+			text[i] = ' ';
+}
+
+static void flush_line(struct output *output)
+{
+	if (!output->label || output->line_length == 0)
+		return;
+	make_plain(output->line, output->line_length);
+	(void)fprintf(stderr, "%s: %.*s\n", output->label, (int)output->line_length, output->line);
+	output->line_length = 0;
+}
+
+static void take(struct output *output, const char *data, size_t length)
+{
+	size_t kept = length < SPAWN_TAIL_MAX ? length : SPAWN_TAIL_MAX;
+	size_t room = SPAWN_TAIL_MAX - kept, drop = 0;
+
+	if (output->tail_length > room)
+		drop = output->tail_length - room;
+	memmove(output->tail, output->tail + drop, output->tail_length - drop);
+	output->tail_length -= drop;
+	memcpy(output->tail + output->tail_length, data + length - kept, kept);
+	output->tail_length += kept;
+	output->tail[output->tail_length] = '\0';
+
+	for (size_t i = 0; output->label && i < length; i++) {
+		if (data[i] != '\n')
+			output->line[output->line_length++] = data[i];
+		if (data[i] == '\n' || output->line_length == sizeof output->line)
+			flush_line(output);
+	}
+}
+
+/* False when there is nothing more for now, or for ever. */
+static bool take_some(struct output *output, int fd)
+{
+	char data[SPAWN_TAIL_MAX];
+	ssize_t n = read(fd, data, sizeof data);
+
+	if (n > 0)
+		take(output, data, (size_t)n);
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/* The last lines as one, oldest first, separated by " / ". */
+static void last_words(struct output *output, char ret[static WORDS_MAX])
+{
+	char *lines[WORDS_LINES], *end = output->tail + output->tail_length;
+	size_t n = 0, length = 0;
+
+	make_plain(output->tail, output->tail_length);
+	while (n < WORDS_LINES && end > output->tail) {
+		char *start;
+
+		*end = '\0';
+		start = memrchr(output->tail, '\n', (size_t)(end - output->tail));
+		end = start ? start : output->tail;
+		start = start ? start + 1 : output->tail;
+		if (start[strspn(start, " ")])
+			lines[n++] = start + strspn(start, " ");
+	}
+	ret[0] = '\0';
+	while (n-- > 0 && length < WORDS_MAX)
+		length += (size_t)snprintf(
+			ret + length, WORDS_MAX - length, "%s%s", length ? " / " : ": ", lines[n]);
+}
+
+static int judge(const struct spawn *spawn, const struct verdict *verdict, struct output *output,
+	char **ret_tail, struct err *err)
+{
+	const char *name = spawn->name ? spawn->name : spawn->argv[0];
+	unsigned long long seconds = spawn->timeout_usec / USEC_PER_SEC;
+	char words[WORDS_MAX], ending[32];
+
+	if (verdict->code < 0)
+		return err_set(err, verdict->code, "%s", verdict->err.text);
+	if (verdict->immortal)
+		return err_set(err, -ETIMEDOUT, "%s cannot be killed", name);
+	if (verdict->status == 0 && !verdict->timed_out) {
+		if (ret_tail)
+			*ret_tail = strdup(output->tail);
+		return ret_tail && !*ret_tail ? err_set(err, -ENOMEM, "%s: %m", name) : 0;
+	}
+	last_words(output, words);
+	if (verdict->timed_out)
+		return err_set(
+			err, -ETIMEDOUT, "%s did not end within %llu s%s", name, seconds, words);
+	return err_set(err, -ECHILD, "%s failed with %s%s", name,
+		spawn_ending(verdict->status, ending, sizeof ending), words);
+}
+
+/* Reads output until the verdict is there, then what is left of it. A daemon that holds our pipe
+ * open is not waited for. */
+static int follow(struct output *output, int output_fd, int report, struct verdict *ret_verdict)
+{
+	struct pollfd fds[] = {
+		{.fd = output_fd, .events = POLLIN}, {.fd = report, .events = POLLIN}};
+	ssize_t n;
+
+	while (!fds[1].revents) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (fds[0].revents && !take_some(output, output_fd))
+			fds[0].fd = -1;
+	}
+	for (int i = 0; i < 64 && take_some(output, output_fd); i++)
+		;
+	flush_line(output);
+	n = read(report, ret_verdict, sizeof *ret_verdict);
+	return n == sizeof *ret_verdict ? 0 : -EIO;
+}
+
+int spawn_run(const struct spawn *spawn, char **ret_tail, struct err *err)
+{
+	_cleanup_free_ struct output *output = calloc(1, sizeof *output);
+	_cleanup_close_ int output_in = -1, output_out = -1, report_in = -1, report_out = -1;
+	const char *name = spawn->name ? spawn->name : spawn->argv[0];
+	struct verdict verdict;
+	pid_t keeper, caller = getpid();
+	int ends[2], r;
+
+	if (!output || spawn->timeout_usec == 0)
+		return err_set(err, output ? -EINVAL : -ENOMEM, "%s: %m", name);
+	output->label = spawn->label;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, -errno, "%s: pipe: %m", name);
+	output_out = ends[0];
+	output_in = ends[1];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, -errno, "%s: pipe: %m", name);
+	report_out = ends[0];
+	report_in = ends[1];
+	/* The reading end only: the two ends of a pipe are open files of their own. */
+	(void)fcntl(output_out, F_SETFL, O_NONBLOCK);
+
+	keeper = fork();
+	if (keeper == 0) {
+		(void)close(output_out);
+		(void)close(report_out);
+		keep(spawn, caller, output_in, report_in);
+	}
+	if (keeper < 0)
+		return err_set(err, -errno, "%s: fork: %m", name);
+	(void)close(steal_fd(&output_in));
+	(void)close(steal_fd(&report_in));
+	r = follow(output, output_out, report_out, &verdict);
+	while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r < 0 ? err_set(err, r, "%s: its keeper was killed", name)
+		     : judge(spawn, &verdict, output, ret_tail, err);
+}
