@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * op: what carries out one step of a plan, one function each. They run as root in a worker process
+ * of their own (apply.c), so they may block; what they do is safe to be cut off at any point. Each
+ * asks the machine again before it changes anything: the plan may be seconds old.
+ */
+#pragma once
+
+#include "plan.h"
+
+#define OP_NOTE_MAX 400
+
+struct op {
+	const struct config *config;
+	const char *state, *data; /* directories */
+	const struct plan_step *step;
+	char note[OP_NOTE_MAX]; /* what was done beyond the step's own words; "" nothing */
+};
+
+int op_format(struct op *op, struct err *err);
+int op_mount(struct op *op, struct err *err);
+int op_page(struct op *op, struct err *err);
+int op_release(struct op *op, struct err *err);
+int op_run(struct op *op, struct err *err);
