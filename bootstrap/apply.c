@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "file.h"
+#include "op.h"
+#include "walk.h"
+#include "worker.h"
+
+#define TICK       (500 * 1000) /* usec between two looks at what is attached */
+#define ROUNDS_MAX 4 /* a subject that wants work after so many successes does not settle */
+
+static int (*const ops[])(struct op *op, struct err *err) = {
+	[PLAN_OP_FORMAT] = op_format,
+	[PLAN_OP_MOUNT] = op_mount,
+	[PLAN_OP_PAGE] = op_page,
+	[PLAN_OP_RELEASE] = op_release,
+	[PLAN_OP_RUN] = op_run,
+};
+
+static void tell(struct walk *walk, const struct plan_step *step, enum apply_outcome outcome,
+	const char *text, double seconds)
+{
+	struct apply_report report = {
+		.step = step, .outcome = outcome, .text = text, .seconds = seconds};
+
+	plan_subject_name(walk->config, step, report.subject, sizeof report.subject);
+	walk->tell(&report, walk->userdata);
+}
+
+/* -- one subject's work, in its worker -- */
+
+static void work(struct worker_pipe *pipe, void *userdata)
+{
+	const struct subject *subject = userdata;
+	const struct walk *walk = subject->walk;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < subject->plan->n; i++) {
+		struct op op = {.config = walk->config,
+			.state = walk->options->state,
+			.data = walk->options->data,
+			.step = &subject->plan->steps[i]};
+		struct worker_message message = {.step = i};
+		uint64_t began = walk_now();
+
+		if (!walk_is_of(op.step, subject) || !walk_is_work(op.step))
+			continue;
+		worker_tell(pipe, &message);
+		r = ops[op.step->op](&op, &message.err);
+		message.ended = true;
+		message.result = r;
+		message.seconds = (double)(walk_now() - began) / 1e6;
+		memcpy(message.note, op.note, sizeof op.note);
+		worker_tell(pipe, &message);
+	}
+}
+
+static void on_told(const struct worker_message *message, void *userdata)
+{
+	struct subject *subject = userdata;
+	const struct plan_step *step = &subject->plan->steps[message->step];
+
+	subject->touched = true;
+	if (message->ended && message->result < 0) {
+		subject->failed = true;
+		subject->err = message->err;
+	}
+	tell(subject->walk, step,
+		!message->ended       ? APPLY_BEGINS
+		: message->result < 0 ? APPLY_FAILED
+				      : APPLY_DONE,
+		message->result < 0 ? message->err.text : message->note, message->seconds);
+}
+
+static void on_done(const struct err *died, void *userdata)
+{
+	struct subject *subject = userdata;
+	struct walk *walk = subject->walk;
+
+	subject->working = false;
+	if (!subject->failed && (died || ++subject->successes >= ROUNDS_MAX)) {
+		subject->failed = true;
+		err_set(&subject->err, 0, "%s",
+			died ? died->text : "was done several times and is still not as wanted");
+		for (size_t i = 0; i < subject->plan->n; i++)
+			if (walk_is_of(&subject->plan->steps[i], subject))
+				tell(walk, &subject->plan->steps[i], APPLY_FAILED,
+					subject->err.text, 0);
+	}
+	inventory_forget(walk->inventory, subject->node);
+	subject->plan = plan_free(subject->plan);
+	walk->look = true;
+}
+
+static const struct worker_calls calls = {.run = work, .told = on_told, .done = on_done};
+
+/* -- rounds -- */
+
+static bool is_ready(const struct walk *walk, const struct subject *subject)
+{
+	bool any = false;
+
+	if (subject->left_out || subject->working || subject->failed)
+		return false;
+	for (size_t i = 0; i < walk->plan->n; i++) {
+		const struct plan_step *step = &walk->plan->steps[i];
+
+		if (!walk_is_of(step, subject) || !walk_is_work(step))
+			continue;
+		if (step->after)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * The worker, a copy of us, has the plan and the inventory of this moment. We keep the plan's
+ * words, but not its volumes: they lie in an inventory that the next round replaces.
+ */
+static int start(struct walk *walk, struct subject *subject)
+{
+	int r = plan_make(walk->config, walk->metadata, walk->inventory, &subject->plan);
+
+	if (r < 0)
+		return r;
+	subject->working = true;
+	r = worker_start(walk->service->event, &calls, subject);
+	for (size_t i = 0; i < subject->plan->n; i++) {
+		struct plan_step *step = &subject->plan->steps[i];
+
+		if (step->volume && walk_is_of(step, subject))
+			memcpy(subject->node, step->volume->node, sizeof subject->node);
+		step->volume = NULL;
+	}
+	return r;
+}
+
+static int start_ready(struct walk *walk, struct err *err)
+{
+	for (size_t i = 0; i < walk->n_subjects; i++) {
+		struct subject *subject = &walk->subjects[i];
+		int r = is_ready(walk, subject) ? start(walk, subject) : 0;
+
+		if (r < 0)
+			return err_set(err, r, "cannot start a worker: %m");
+	}
+	return 0;
+}
+
+/* The page as the agent serves it at /: a copy in the state directory. */
+static int copy_page(const struct walk *walk, struct err *err)
+{
+	char path[PATH_MAX];
+	int r = 0;
+
+	snprintf(path, sizeof path, "%s/" STATE_INDEX, walk->options->state);
+	for (size_t i = 0; i < walk->plan->n; i++) {
+		const char *page = walk->plan->steps[i].page;
+
+		if (page && !file_equals(path, page, strlen(page)))
+			r = file_write(path, page, strlen(page), 0644);
+	}
+	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
+}
+
+static int write_state(struct walk *walk, bool settled, struct state *ret_state, struct err *err)
+{
+	int r = copy_page(walk, err);
+
+	walk_state(walk, settled, ret_state);
+	return r < 0 ? r : state_write(ret_state, walk->options->state, err);
+}
+
+static int take_round(struct walk *walk, struct state *ret_state, struct err *err)
+{
+	struct inventory_request request = {
+		.config = walk->config, .state = walk->options->state, .data = walk->options->data};
+	struct inventory *inventory;
+	int r;
+
+	walk->rounds++;
+	request.sources = walk_sees_sources(walk);
+	r = inventory_take(&request, walk->inventory, &inventory, err);
+	if (r < 0)
+		return r;
+	inventory_free(walk->inventory);
+	walk->inventory = inventory;
+	if (!walk->metadata_pending)
+		inventory->metadata_trouble = walk->metadata_err;
+	else
+		(void)imds_trouble(walk->service->imds, &inventory->metadata_trouble);
+	walk->plan = plan_free(walk->plan);
+	r = plan_make(walk->config, walk->metadata, inventory, &walk->plan);
+	if (r < 0)
+		return err_set(err, r, "%m");
+	walk->look = !walk_sees_sources(walk) && walk->config->n_apps > 0;
+	r = start_ready(walk, err);
+	return r < 0 ? r : write_state(walk, false, ret_state, err);
+}
+
+static bool is_busy(const struct walk *walk, const struct state *state)
+{
+	bool busy = walk->look || walk->metadata_pending;
+
+	for (size_t i = 0; i < walk->n_subjects; i++)
+		busy |= walk->subjects[i].working ||
+			(walk->subjects[i].kind == PLAN_VOLUME && !walk->subjects[i].left_out &&
+				state->items[i].status == STATE_WAITING);
+	return busy;
+}
+
+static void tell_rest(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->n_subjects; i++) {
+		const struct subject *subject = &walk->subjects[i];
+
+		for (size_t j = 0; j < walk->plan->n && !subject->failed && !subject->left_out;
+			j++) {
+			const struct plan_step *step = &walk->plan->steps[j];
+
+			if (!walk_is_of(step, subject))
+				continue;
+			if (step->sign == PLAN_KEEP && !subject->touched)
+				tell(walk, step, APPLY_KEPT, step->reason, 0);
+			else if (step->sign == PLAN_REFUSE)
+				tell(walk, step, APPLY_REFUSED, step->reason, 0);
+			else if (step->sign != PLAN_KEEP)
+				tell(walk, step, APPLY_WAITS, step->reason, 0);
+		}
+	}
+}
+
+static void on_metadata(
+	int result, struct metadata *metadata, const struct err *err, void *userdata)
+{
+	struct walk *walk = userdata;
+
+	walk->metadata_pending = false;
+	if (result < 0) {
+		walk->metadata_err = *err;
+	} else {
+		metadata_free(walk->metadata);
+		walk->metadata = metadata;
+	}
+	walk->look = true;
+}
+
+static void list_subjects(struct walk *walk)
+{
+	const struct config *config = walk->config;
+
+	for (size_t i = 0; i < config->n_volumes; i++)
+		walk->subjects[walk->n_subjects++] =
+			(struct subject){.walk = walk, .kind = PLAN_VOLUME, .index = i};
+	if (config->index.path)
+		walk->subjects[walk->n_subjects++] =
+			(struct subject){.walk = walk, .kind = PLAN_INDEX};
+	for (size_t i = 0; i < config->n_apps; i++)
+		walk->subjects[walk->n_subjects++] =
+			(struct subject){.walk = walk, .kind = PLAN_APP, .index = i};
+}
+
+/* --device: only the volumes that this device is for. */
+static int leave_out(struct walk *walk, struct err *err)
+{
+	const char *device = walk->options->device;
+	bool any = false;
+
+	for (size_t i = 0; device && i < walk->n_subjects; i++) {
+		struct subject *subject = &walk->subjects[i];
+
+		subject->left_out = true;
+		for (size_t j = 0; j < walk->plan->n && subject->kind == PLAN_VOLUME; j++) {
+			const struct plan_step *step = &walk->plan->steps[j];
+
+			if (walk_is_of(step, subject) && step->volume &&
+				strcmp(step->volume->node, device) == 0)
+				subject->left_out = false;
+		}
+		any |= !subject->left_out;
+	}
+	return !device || any ? 0
+			      : err_set(err, -ENODEV,
+					"%s: no [volume] of the configuration is this "
+					"device",
+					device);
+}
+
+/* Until something happened, or a device may have arrived. */
+static int rest(struct walk *walk)
+{
+	uint64_t until = walk_now() + TICK, time;
+	int r = 0;
+
+	while (r >= 0 && !walk->look && (time = walk_now()) < until)
+		r = sd_event_run(walk->service->event, until - time);
+	return r < 0 ? r : 0;
+}
+
+/* Until the service answers, we are who we were at the last apply since boot. */
+static void remember(struct walk *walk)
+{
+	if (state_read(walk->options->state, &walk->before, NULL) == 0)
+		walk->metadata = steal_ptr(walk->before->metadata);
+}
+
+static int walk_on(
+	struct walk *walk, uint64_t imds_timeout_usec, enum status *ret_status, struct err *err)
+{
+	struct check checks[STATUS_CHECKS_MAX];
+	struct state state = {0};
+	int r;
+
+	remember(walk);
+	walk->metadata_pending = true;
+	r = metadata_collect(walk->service->imds, imds_timeout_usec, on_metadata, walk);
+	if (r < 0)
+		return err_set(err, r, "metadata service: %m");
+	if (walk->options->device) { /* a first plan, to know which volumes it is for */
+		struct inventory_request request = {.config = walk->config,
+			.state = walk->options->state,
+			.data = walk->options->data};
+
+		r = inventory_take(&request, NULL, &walk->inventory, err);
+		if (r == 0)
+			r = plan_make(walk->config, NULL, walk->inventory, &walk->plan);
+		if (r == 0)
+			r = leave_out(walk, err);
+	}
+	do {
+		if (r == 0)
+			r = take_round(walk, &state, err);
+		if (r == 0 && is_busy(walk, &state))
+			r = rest(walk);
+	} while (r == 0 && is_busy(walk, &state));
+	if (r < 0)
+		return r;
+	tell_rest(walk);
+	r = write_state(walk, true, &state, err);
+	*ret_status = status_decide(checks, state_checks(&state, checks), false);
+	return r;
+}
+
+int apply_walk(const struct options *options, const struct config *config, struct service *service,
+	uint64_t imds_timeout_usec, apply_tell report, void *userdata, enum status *ret_status,
+	struct err *err)
+{
+	struct walk *walk = calloc(1, sizeof *walk);
+	int r;
+
+	if (!walk)
+		return err_set(err, -ENOMEM, "%m");
+	*walk = (struct walk){.options = options,
+		.config = config,
+		.service = service,
+		.tell = report,
+		.userdata = userdata,
+		.started = walk_now()};
+	list_subjects(walk);
+	r = walk_on(walk, imds_timeout_usec, ret_status, err);
+	plan_free(walk->plan);
+	inventory_free(walk->inventory);
+	metadata_free(walk->metadata);
+	state_free(walk->before);
+	free(walk);
+	return r;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apply: walks plans until there is nothing left to do. Each round takes the inventory, makes the
+ * plan, starts a worker for every subject (a volume, the page, an app) that has a step to take and
+ * no worker yet, and writes the state; the next round follows when a worker ends, metadata
+ * arrives, or a device may have. So what is late holds up only what needs it.
+ */
+#pragma once
+
+#include "command.h"
+#include "plan.h"
+#include "state.h"
+
+enum apply_outcome {
+	APPLY_BEGINS,
+	APPLY_DONE,
+	APPLY_KEPT,
+	APPLY_FAILED,
+	APPLY_WAITS,
+	APPLY_REFUSED
+};
+
+/* Told to the caller as it happens; APPLY_KEPT, _WAITS and _REFUSED at the end, once each. */
+struct apply_report {
+	char subject[96];
+	const struct plan_step *step; /* valid during the call */
+	enum apply_outcome outcome;
+	const char *text; /* note, reason or error */
+	double seconds;   /* of the subject's worker; 0 */
+};
+typedef void (*apply_tell)(const struct apply_report *report, void *userdata);
+
+/*
+ * Converges. `service` answers metadata, for at most `imds_timeout_usec`. Returns the status that
+ * the state then has, or a negative errno with words when it could not even look.
+ */
+int apply_walk(const struct options *options, const struct config *config, struct service *service,
+	uint64_t imds_timeout_usec, apply_tell tell, void *userdata, enum status *ret_status,
+	struct err *err);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instancectl: options, then one command of the table. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "log.h"
+#include "state.h"
+
+#define DATA_DIRECTORY_DEFAULT "/var/lib/instanced"
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct options *options);
+	const char *arguments;
+	const char *does;
+} commands[] = {
+	{"apply", cmd_apply, "[--device DEV]", "converge: volumes, index page, apps; at any time"},
+	{"check", cmd_check, "[--reference]", "validate the configuration, or list all its keys"},
+	{"metadata", cmd_metadata, "[PATH]", "read the instance's metadata (IMDSv2)"},
+	{"plan", cmd_plan, "", "show what apply would do, and why, and touch nothing"},
+	{"status", cmd_status, "[--wait[=SECONDS]]", "how this instance is, with every check"},
+	{"volumes", cmd_volumes, "", "every attached disk, and whether it would be formatted"},
+};
+
+enum {
+	OPT_CONFIG = 256,
+	OPT_IMDS,
+	OPT_IMDS_TIMEOUT,
+	OPT_STATE,
+	OPT_DATA,
+	OPT_JSON,
+	OPT_DEVICE,
+	OPT_REFERENCE,
+	OPT_WAIT,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"imds", required_argument, NULL, OPT_IMDS},
+	{"imds-timeout", required_argument, NULL, OPT_IMDS_TIMEOUT},
+	{"state", required_argument, NULL, OPT_STATE},
+	{"data", required_argument, NULL, OPT_DATA},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"device", required_argument, NULL, OPT_DEVICE},
+	{"reference", no_argument, NULL, OPT_REFERENCE},
+	{"wait", optional_argument, NULL, OPT_WAIT},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{0},
+};
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: instancectl [OPTION]... COMMAND\n"
+	      "Brings an EC2 instance to what its configuration says: volumes, index page, apps.\n"
+	      "\nCommands:\n",
+		out);
+	FOREACH_ELEMENT (i, commands)
+		fprintf(out, "  %-9s%-20s%s\n", commands[i].name, commands[i].arguments,
+			commands[i].does);
+	fputs("\nOptions:\n"
+	      "  --config FILE           configuration; conf.d/*.conf beside it are read after it\n"
+	      "                          (default " CONFIG_PATH_DEFAULT ")\n"
+	      "  --imds URL              metadata service (default " IMDS_URL_DEFAULT
+	      ", then IPv6)\n"
+	      "  --imds-timeout SECONDS  how long to wait for it (default 5, apply: 120)\n"
+	      "  --state DIR             state that a reboot clears "
+	      "(default " STATE_DIRECTORY_DEFAULT ")\n"
+	      "  --data DIR              records that a reboot keeps "
+	      "(default " DATA_DIRECTORY_DEFAULT ")\n"
+	      "  --json                  print JSON\n"
+	      "  -v, --verbose           say more\n"
+	      "  -h, --help              print this\n"
+	      "  --version               print the version\n"
+	      "\nExit status: 0 done, converged or ready; 1 a required step failed or was "
+	      "refused;\n"
+	      "2 bad usage or bad configuration, nothing touched; 3 in progress or degraded.\n",
+		out);
+}
+
+static int usage(const char *what, const char *argument)
+{
+	fprintf(stderr, "instancectl: %s%s\nTry `instancectl --help`.\n", what, argument);
+	return EXIT_USAGE;
+}
+
+static bool parse_seconds(const char *text, uint64_t *ret_usec)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*end || end == text || !(seconds >= 0 && seconds <= 86400))
+		return false;
+	*ret_usec = (uint64_t)(seconds * 1e6);
+	return true;
+}
+
+/* -1: go on; else the exit status. */
+static int take_option(int option, struct options *options)
+{
+	switch (option) {
+	case OPT_CONFIG:
+		options->config = optarg;
+		options->config_given = true;
+		return -1;
+	case OPT_IMDS:
+		options->imds = optarg;
+		if (strncmp(optarg, "http://", 7) != 0 || !optarg[7])
+			return usage(
+				"--imds: a URL that starts with http:// is expected, not ", optarg);
+		return -1;
+	case OPT_IMDS_TIMEOUT:
+		if (!parse_seconds(optarg, &options->imds_timeout_usec))
+			return usage(
+				"--imds-timeout: a number of seconds is expected, not ", optarg);
+		return -1;
+	case OPT_STATE: options->state = optarg; return -1;
+	case OPT_DATA: options->data = optarg; return -1;
+	case OPT_JSON: options->json = true; return -1;
+	case OPT_DEVICE: options->device = optarg; return -1;
+	case OPT_REFERENCE: options->reference = true; return -1;
+	case OPT_WAIT:
+		options->wait = true;
+		options->wait_usec = UINT64_MAX;
+		if (optarg && !parse_seconds(optarg, &options->wait_usec))
+			return usage("--wait: a number of seconds is expected, not ", optarg);
+		return -1;
+	case 'v': options->verbose = true; return -1;
+	case 'h': print_help(stdout); return EXIT_DONE;
+	case OPT_VERSION: puts("instancectl " PACKAGE_VERSION); return EXIT_DONE;
+	default: return usage("see the line above", "");
+	}
+}
+
+static int run_command(int argc, char **argv, struct options *options)
+{
+	if (argc == 0)
+		return usage("a command is expected", "");
+	FOREACH_ELEMENT (i, commands) {
+		if (strcmp(commands[i].name, argv[0]) != 0)
+			continue;
+		if (argc > 2 || (argc == 2 && !strstr(commands[i].arguments, "[PATH]")))
+			return usage("too many arguments for ", argv[0]);
+		options->argument = argv[1];
+		return commands[i].run(options);
+	}
+	return usage("there is no command ", argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.config = CONFIG_PATH_DEFAULT,
+		.state = STATE_DIRECTORY_DEFAULT,
+		.data = DATA_DIRECTORY_DEFAULT};
+	sigset_t child;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "vh", long_options, NULL)) >= 0) {
+		int status = take_option(option, &options);
+
+		if (status >= 0)
+			return status;
+	}
+	log_open("instancectl", options.verbose ? LOG_DEBUG : LOG_INFO);
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &child, NULL); /* workers' ends come through the loop */
+	return run_command(argc - optind, argv + optind, &options);
+}
