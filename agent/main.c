@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * instanced: the agent. Samples the load each second, follows the state that root writes, asks the
+ * apps how they are, and has every answer ready before somebody asks.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "health.h"
+#include "imds.h"
+#include "load.h"
+#include "log.h"
+#include "network.h"
+#include "server.h"
+#include "view.h"
+#include "watch.h"
+
+#define SECOND 1000000ull
+
+struct agent {
+	sd_event *event;
+	struct config *config;
+	struct network details[CONFIG_LIST_MAX];
+	size_t n_details;
+	struct load load;
+	struct watch *watch;
+	struct http *http; /* NULL until an app wants to be asked */
+	struct health *health;
+	struct server *server;
+	struct check checks[STATUS_CHECKS_MAX]; /* which the view borrows */
+	struct view view;
+	sd_event_source *second, *render, *end;
+	enum status status;
+	time_t since;
+	bool draining;
+};
+
+/* -- what we know -> what we answer -- */
+
+static size_t collect_checks(struct agent *agent)
+{
+	struct check *checks = agent->checks;
+	size_t n = watch_checks(agent->watch, checks);
+	const struct state *state = watch_state(agent->watch);
+
+	for (size_t i = 0; state && i < n; i++)
+		if (state->items[i].kind == STATE_APP && agent->health &&
+			(checks[i].result == CHECK_PASS || checks[i].result == CHECK_WARN))
+			health_check(agent->health, state->items[i].name, &checks[i]);
+	return n;
+}
+
+static void note_status(struct agent *agent, enum status status)
+{
+	if (agent->since && status == agent->status)
+		return;
+	if (agent->since)
+		log_notice("status: %s, was %s", status_name(status), status_name(agent->status));
+	agent->status = status;
+	agent->since = time(NULL);
+	(void)sd_notifyf(0, "STATUS=%s", status_name(status));
+}
+
+static int on_render(sd_event_source *source, void *userdata)
+{
+	struct agent *agent = userdata;
+	const struct state *state = watch_state(agent->watch);
+	size_t n = collect_checks(agent);
+	struct view_facts facts;
+
+	(void)source;
+	note_status(agent, status_decide(agent->checks, n, agent->draining));
+	facts = (struct view_facts){.metadata = state ? state->metadata : NULL,
+		.title = agent->config->index.title,
+		.index = watch_index(agent->watch),
+		.status = agent->status,
+		.since = agent->since,
+		.now = time(NULL),
+		.checks = agent->checks,
+		.n_checks = n,
+		.load = &agent->load};
+	if (view_render(&agent->view, &facts) < 0)
+		log_error("out of memory while rendering; the answers before stay");
+	return 0;
+}
+
+/* However many things change at a time, there is one rendering. */
+static void render_soon(void *userdata)
+{
+	struct agent *agent = userdata;
+
+	if (agent->render)
+		(void)sd_event_source_set_enabled(agent->render, SD_EVENT_ONESHOT);
+}
+
+static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct agent *agent = userdata;
+	uint64_t now = usec;
+	int r = load_sample(&agent->load);
+
+	if (r < 0 && r != -ENODATA)
+		log_warning("load sample: %s", strerror(-r));
+	(void)sd_event_now(agent->event, CLOCK_MONOTONIC, &now);
+	if (now - usec > SECOND) /* after a suspend: no burst of samples */
+		usec = now;
+	(void)sd_event_source_set_time(source, usec + SECOND);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	render_soon(agent);
+	return 0;
+}
+
+/* -- apps -- */
+
+static int watch_health(struct agent *agent, const struct state_item *item)
+{
+	int r = 0;
+
+	if (!agent->http)
+		r = http_new(agent->event, &agent->http);
+	if (r == 0 && !agent->health)
+		r = health_new(agent->event, agent->http, &agent->config->health, render_soon,
+			agent, &agent->health);
+	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
+}
+
+static void on_state(void *userdata)
+{
+	struct agent *agent = userdata;
+	const struct state *state = watch_state(agent->watch);
+
+	if (agent->health)
+		health_begin(agent->health);
+	for (size_t i = 0; state && i < state->n_items; i++) {
+		const struct state_item *item = &state->items[i];
+
+		if (item->kind == STATE_APP && item->health[0] && watch_health(agent, item) < 0)
+			log_error("app %s: its health cannot be asked for", item->name);
+	}
+	if (agent->health)
+		health_end(agent->health);
+	(void)on_render(NULL, agent); /* now: the view still borrows of the state before */
+}
+
+/* -- requests -- */
+
+static bool may_see_details(const struct agent *agent, const struct sockaddr *peer)
+{
+	if (peer->sa_family == AF_UNIX)
+		return true;
+	for (size_t i = 0; i < agent->n_details; i++)
+		if (network_contains(&agent->details[i], peer))
+			return true;
+	return false;
+}
+
+static const struct response *on_request(
+	const struct request *request, const struct sockaddr *peer, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	return view_find(&agent->view, request, may_see_details(agent, peer));
+}
+
+static int listen_all(struct agent *agent, struct err *err)
+{
+	int passed = sd_listen_fds(true), r = 0;
+
+	for (int i = 0; r == 0 && i < passed; i++)
+		r = server_adopt(agent->server, SD_LISTEN_FDS_START + i);
+	if (r < 0)
+		return err_set(err, r, "socket activation: %m");
+	for (size_t i = 0; passed <= 0 && r == 0 && i < agent->config->agent.listen.n; i++)
+		r = server_listen(agent->server, agent->config->agent.listen.items[i], err);
+	return r;
+}
+
+static void log_addresses(const struct agent *agent)
+{
+	char address[SERVER_ADDRESS_MAX];
+
+	for (size_t i = 0; server_address(agent->server, i, address) == 0; i++)
+		log_info("listening on %s", address);
+}
+
+/* -- beginning and end -- */
+
+static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct agent *agent = userdata;
+	uint64_t step = SECOND / 50;
+
+	if (server_connections(agent->server) == 0 || agent->config->lifecycle.drain_usec < step)
+		return sd_event_exit(agent->event, 0);
+	agent->config->lifecycle.drain_usec -= step;
+	(void)sd_event_source_set_time(source, usec + step);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* TERM, INT: who is in the middle of a request gets an answer, a 503; nobody else gets in. */
+static int on_terminate(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	(void)source, (void)info;
+	if (agent->draining)
+		return sd_event_exit(agent->event, 0);
+	agent->draining = true;
+	(void)sd_notify(0, "STOPPING=1");
+	(void)on_render(NULL, agent);
+	server_drain(agent->server);
+	return sd_event_add_time_relative(
+		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
+}
+
+static int read_details(struct agent *agent, struct err *err)
+{
+	const struct config_list *list = &agent->config->agent.details;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		r = network_parse(list->items[i], &agent->details[agent->n_details++], err);
+	return r;
+}
+
+static int start_load(struct agent *agent, struct err *err)
+{
+	int r = load_open(&agent->load, "/proc");
+
+	return r < 0 ? err_set(err, r, "/proc: %m") : 0;
+}
+
+static int start_loop(struct agent *agent, struct err *err)
+{
+	sigset_t signals;
+	int r = sd_event_default(&agent->event);
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(agent->event, NULL, SIGTERM, on_terminate, agent);
+	if (r >= 0)
+		r = sd_event_add_signal(agent->event, NULL, SIGINT, on_terminate, agent);
+	if (r >= 0)
+		r = sd_event_add_time_relative(
+			agent->event, &agent->second, CLOCK_MONOTONIC, 0, 1, on_second, agent);
+	if (r >= 0)
+		r = sd_event_add_defer(agent->event, &agent->render, on_render, agent);
+	if (r >= 0)
+		r = sd_event_set_watchdog(agent->event, true);
+	return r < 0 ? err_set(err, r, "event loop: %m") : 0;
+}
+
+static int start_answering(struct agent *agent, const char *state, struct err *err)
+{
+	struct server_limits limits = SERVER_LIMITS_DEFAULT;
+	int r = watch_new(agent->event, state, on_state, agent, &agent->watch);
+
+	if (r >= 0)
+		r = server_new(agent->event, &limits, on_request, agent, &agent->server);
+	if (r < 0)
+		return err_set(err, r, "%s: %m", state);
+	r = listen_all(agent, err);
+	if (r < 0)
+		return r;
+	(void)on_render(NULL, agent); /* the first request finds an answer */
+	log_addresses(agent);
+	(void)sd_notify(0, "READY=1");
+	return 0;
+}
+
+static void agent_stop(struct agent *agent)
+{
+	server_free(agent->server);
+	health_free(agent->health);
+	http_free(agent->http);
+	watch_free(agent->watch);
+	view_release(&agent->view);
+	load_free(&agent->load);
+	(void)sd_event_source_disable_unref(agent->second);
+	(void)sd_event_source_disable_unref(agent->render);
+	(void)sd_event_source_disable_unref(agent->end);
+	(void)sd_event_unref(agent->event);
+	config_free(agent->config);
+}
+
+static int agent_run(const char *config, bool config_given, const char *state)
+{
+	struct config_problems problems = {0};
+	struct agent agent = {0};
+	struct err err;
+	int r = config_load(config, config_given, &agent.config, &problems);
+
+	config_problems_log(&problems);
+	config_problems_clear(&problems);
+	if (r < 0)
+		return EXIT_USAGE;
+	load_init(&agent.load, (unsigned)sysconf(_SC_CLK_TCK));
+	r = read_details(&agent, &err);
+	if (r == 0)
+		r = start_load(&agent, &err);
+	if (r == 0)
+		r = start_loop(&agent, &err);
+	if (r == 0)
+		r = start_answering(&agent, state, &err);
+	if (r < 0)
+		log_error("%s", err.text);
+	else
+		r = sd_event_loop(agent.event);
+	agent_stop(&agent);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static const char help[] =
+	"Usage: instanced [OPTION]...\n"
+	"Answers load balancers at /instance, measures the CPU load, checks volumes and apps.\n"
+	"Runs in the foreground; ends on TERM when open requests are answered.\n"
+	"\nOptions:\n"
+	"  --config FILE   configuration; conf.d/*.conf beside it are read after it\n"
+	"                  (default " CONFIG_PATH_DEFAULT ")\n"
+	"  --imds URL      metadata service (default " IMDS_URL_DEFAULT "); accepted for symmetry\n"
+	"                  with instancectl, which hands the identity over in the state\n"
+	"  --state DIR     where instancectl apply writes the state "
+	"(default " STATE_DIRECTORY_DEFAULT ")\n"
+	"  --json          accepted: answers are JSON anyway\n"
+	"  -v, --verbose   say more\n"
+	"  -h, --help      print this\n"
+	"  --version       print the version\n"
+	"\nExit status: 0 ended as told; 1 it cannot run, as when a port is in use; 2 bad usage "
+	"or\n"
+	"configuration.\n";
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"imds", required_argument, NULL, 'i'},
+		{"state", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{0},
+	};
+	const char *config = CONFIG_PATH_DEFAULT, *state = STATE_DIRECTORY_DEFAULT;
+	bool config_given = false, verbose = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			config = optarg;
+			config_given = true;
+			break;
+		case 's': state = optarg; break;
+		case 'i':
+		case 'j': break;
+		case 'v': verbose = true; break;
+		case 'h': fputs(help, stdout); return EXIT_DONE;
+		case 'V': puts("instanced " PACKAGE_VERSION); return EXIT_DONE;
+		default: fputs("Try `instanced --help`.\n", stderr); return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "instanced: unexpected argument \"%s\"\nTry `instanced --help`.\n",
+			argv[optind]);
+		return EXIT_USAGE;
+	}
+	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
+	return agent_run(config, config_given, state);
+}
