@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the system tests in bash share: TAP, namespaces and a directory that end with the test
+# however it ends, the metadata simulator, loop devices, and the programs under test.
+#
+#	. "$(dirname "$0")/lib.sh"
+#	in_namespaces "$@"
+#	is "one and one" $((1 + 1)) 2
+#	done_testing
+#
+# A test runs twice: outside it makes the directory and the namespaces and waits; inside it does
+# its work as process 1 of a PID namespace, with mounts and a loopback interface of its own. When
+# the outside ends, by a signal too, the kernel ends all that is inside.
+#
+# BUILD is the build directory. Nothing here is executable by itself.
+set -u
+PATH=$PATH:/usr/sbin:/sbin # as a person may have it not
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${BUILD:-$top/build}
+python=/usr/bin/python3
+readonly NOBODY=65534
+
+# -- TAP --
+
+tests=0 failures=0
+
+skip_all() { # REASON
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+ok() { # STATUS NAME [NOTE]
+	tests=$((tests + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tests - $2"
+	else
+		failures=$((failures + 1))
+		echo "not ok $tests - $2"
+		printf '%s\n' "${3-}" | sed 's/^/# /'
+	fi
+}
+
+is() { # NAME GOT WANTED
+	[ "$2" = "$3" ]
+	ok $? "$1" "got:    $2"$'\n'"wanted: $3"
+}
+
+like() { # NAME GOT PATTERN: a bash pattern, which may match anywhere
+	# shellcheck disable=SC2053 # a pattern it is
+	[[ $2 == *$3* ]]
+	ok $? "$1" "got:    $2"$'\n'"wanted: *$3*"
+}
+
+unlike() { # NAME GOT PATTERN
+	# shellcheck disable=SC2053
+	[[ $2 != *$3* ]]
+	ok $? "$1" "got:          $2"$'\n'"and not like: *$3*"
+}
+
+skip() { # NAME REASON
+	tests=$((tests + 1))
+	echo "ok $tests - $1 # SKIP $2"
+}
+
+done_testing() {
+	echo "1..$tests"
+	[ $failures = 0 ]
+	exit
+}
+
+need() { # PROGRAM...: skips the whole test if one of them is missing
+	local program
+	for program; do
+		command -v "$program" >/dev/null || skip_all "$program is not installed"
+	done
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -le $end ] || return 1
+		sleep 0.02
+	done
+}
+
+# -- the directory, and the namespaces --
+
+# The outside of a test: returns only inside, with $work.
+in_namespaces() {
+	if [ "${1-}" = --inside ]; then
+		work=$2
+		ip link set lo up
+		copy_programs
+		return
+	fi
+	[ "$(id -u)" = 0 ] || skip_all "needs root for namespaces, mounts and loop devices"
+	need ip unshare setpriv curl jq git $python
+	[ -x "$build/instancectl" ] || skip_all "$build/instancectl is not built"
+	[ -x "$build/tests/imds-sim/imds-sim" ] || skip_all "the metadata simulator is not built"
+	unshare --mount --pid --net --fork --mount-proc true 2>/dev/null ||
+		skip_all "no namespaces can be made here"
+	work=$(mktemp -d) || skip_all "no temporary directory"
+	inside=
+	trap leave EXIT
+	trap 'exit 1' INT TERM HUP
+	chmod 755 "$work"
+	setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc \
+		bash "$0" --inside "$work" &
+	inside=$!
+	wait "$inside"
+	exit
+}
+
+leave() {
+	local status=$?
+	trap '' INT TERM HUP
+	if [ -n "$inside" ]; then
+		{ kill -KILL "$inside" && wait "$inside"; } 2>/dev/null
+	fi
+	rm -rf "$work"
+	exit $status
+}
+
+# Copies, where everybody may run them whatever the checkout's permissions are.
+copy_programs() {
+	mkdir "$work/bin"
+	cp "$build/instancectl" "$build/instanced" "$build/tests/imds-sim/imds-sim" "$work/bin"
+}
+
+free_port() { # one that nobody listens on; each call gives another
+	last_port=$((${last_port:-8000} + 1))
+	while (exec 3<>"/dev/tcp/127.0.0.1/$last_port") 2>/dev/null; do
+		last_port=$((last_port + 1))
+	done
+	port=$last_port
+}
+
+# -- loop devices --
+
+# attach FILE [losetup OPTION]...: sets dev. The device lives as long as its holder does: it is
+# detached at once, which the kernel puts off until nobody has it open any more.
+attach() {
+	dev=$(losetup --find --show "${@:2}" "$1") || return
+	hold "$dev"
+}
+
+hold() { # DEVICE
+	sleep infinity <"$1" &
+	holders[${1#/dev/loop}]=$!
+	disown
+	wait_for 5 grep -qx sleep "/proc/$!/comm" # then it has it open
+	losetup --detach "$1"
+}
+declare -A holders=()
+
+detach() { # DEVICE: which nobody else has open
+	kill "${holders[${1#/dev/loop}]}"
+	wait_for 5 test ! -e "/sys/block/${1#/dev/}/loop/backing_file"
+}
+
+# disk NAME SIZE: a blank one; sets dev, and its image is $work/NAME.img
+disk() {
+	rm -f "$work/$1.img"
+	truncate --size "$2" "$work/$1.img"
+	attach "$work/$1.img"
+}
+
+fingerprint() { # NAME...: of the images, with all that was written, through a mount too
+	local name device
+	for name; do
+		for device in $(losetup --associated "$work/$name.img" -n --output NAME); do
+			findmnt -n -o TARGET --source "$device" | xargs -r sync --file-system
+			sync "$device"
+		done
+		sync "$work/$name.img"
+		b2sum <"$work/$name.img"
+	done
+}
+
+mounted() { # MOUNT-POINT: its line of the mount table, the one on top
+	awk -v point="$1" '$5 == point { line = $0 } END { print line; exit line == "" }' \
+		/proc/self/mountinfo
+}
+
+# -- the metadata service --
+
+# sim_start [tree-make OPTION]...: sets imds (its URL); its files are in $work/imds
+sim_start() {
+	"$top/tests/imds-sim/tree-make" "$work/imds" "$@"
+	rm -f "$work/imds.url"
+	"$work/bin/imds-sim" --ports-file "$work/imds.url" --log "$work/imds.log" "$work/imds" \
+		>/dev/null &
+	sim=$!
+	wait_for 5 test -s "$work/imds.url"
+	imds=$(cat "$work/imds.url")
+}
+
+sim_stop() {
+	kill "$sim"
+	wait "$sim"
+}
+
+# -- the programs under test --
+
+# A place for configuration, state, records: place NAME sets conf, state, data, and makes $at.
+place() {
+	at=$work/$1
+	mkdir -p "$at"
+	conf=$at/instanced.conf state=$at/state data=$at/lib
+}
+
+# ctl [OPTION]... COMMAND: instancectl here. run CTL-ARGUMENT...: sets out, err and status
+ctl() {
+	"$work/bin/instancectl" --config "$conf" --imds "$imds" --state "$state" --data "$data" \
+		"$@"
+}
+run() {
+	out=$(ctl "$@" 2>"$work/stderr")
+	status=$?
+	err=$(<"$work/stderr")
+}
+
+item() { # NAME FIELD: of the state
+	jq -r --arg name "$1" ".items[] | select(.name == \$name) | .$2" "$state/state.json"
+}
+item_is() { [ "$(item "$1" "$2")" = "$3" ]; }
+
+# agent_start [OPTION]...: instanced as nobody, listening where $url is; sets agent
+agent_start() {
+	setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups \
+		"$work/bin/instanced" --config "$conf" --state "$state" "$@" 2>>"$work/agent.err" &
+	agent=$!
+	wait_for 5 curl -fs "$url/instance/live"
+}
+
+agent_stop() { # sets status
+	kill -TERM "$agent"
+	wait "$agent"
+	status=$?
+}
+
+code() { # PATH [curl OPTION]...: of the agent's answer
+	curl -s -o /dev/null -w '%{http_code}' --max-time 5 "${@:2}" "$url$1"
+}
+code_is() { [ "$(code "$1")" = "$2" ]; }
+get() { # PATH [curl OPTION]...
+	curl -s --max-time 5 "${@:2}" "$url$1"
+}
+check_reason() { # NAME: what /instance says about it
+	get /instance | jq -r --arg name "$1" '.checks[] | select(.name == $name) |
+		.status + ": " + (.reason // "")'
+}
+
+# -- an app --
+
+# An app that tells what it sees; its version is a file of its source.
+make_app() { # DIRECTORY VERSION
+	mkdir -p "$1"
+	echo "$2" >"$1/VERSION"
+	cat >"$1/app.py" <<-'END'
+	import http.server, json, os, pwd, resource
+	class Handler(http.server.BaseHTTPRequestHandler):
+	    def do_GET(self):
+	        body = json.dumps({"version": open("VERSION").read().strip(), "pid": os.getpid(),
+	            "user": pwd.getpwuid(os.getuid()).pw_name, "env": dict(os.environ),
+	            "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)}).encode()
+	        self.send_response(200)
+	        self.send_header("Content-Length", str(len(body)))
+	        self.end_headers()
+	        self.wfile.write(body)
+	    def log_message(self, *args):
+	        pass
+	http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+	END
+}
+app() { # JQ-FILTER: of what the app says
+	curl -s --max-time 5 "http://127.0.0.1:$app_port/" | jq -r "$1"
+}
+app_is() { [ "$(app .version)" = "$1" ]; }
+app_stop() {
+	kill "$(jq .pid "$state/app-web.json")" && wait_for 10 test ! -e "$state/app-web.json"
+}
