@@ -13,13 +13,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$top/build}
 MiB=1048576 GiB=1073741824
 reads_max=1500
-tests=0 failures=0
+. "$(dirname "$0")/tap.sh"
 loops=()
-
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
 
 [ "$(id -u)" = 0 ] || skip_all "needs root for loop devices"
 [ -x "$build/tests/system/blank-probe" ] || skip_all "$build/tests/system/blank-probe is not built"
@@ -43,23 +38,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-# result STATUS NAME [NOTE]
-result() {
-	tests=$((tests + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $tests - $2"
-	else
-		failures=$((failures + 1))
-		echo "not ok $tests - $2"
-		printf '%s\n' "${3:-}" | sed 's/^/# /'
-	fi
-}
-
-skip() {
-	tests=$((tests + 1))
-	echo "ok $tests - $1 # SKIP $2"
-}
 
 # attach FILE [losetup options]: sets dev
 attach() {
@@ -93,7 +71,7 @@ blank() {
 	reads=$(sed -n 's/^holds .*: \([0-9]*\) reads$/\1/p' <<<"$out" | awk '{n += $1} END {print n + 0}')
 	grep -qx 'verdict: blank' <<<"$out" && [ "$reads" -gt 1000 ] &&
 		[ "$reads" -le $reads_max ] && [ "$(fingerprint)" = "$before" ]
-	result $? "$1 is blank" "$reads reads
+	ok $? "$1 is blank" "$reads reads
 $out"
 }
 
@@ -104,7 +82,7 @@ refused() {
 	out=$("$probe" "$dev")
 	grep -qx 'verdict: not blank' <<<"$out" &&
 		grep -qE "^objection: ($2): .*${3:-}" <<<"$out" && [ "$(fingerprint)" = "$before" ]
-	result $? "$1 is refused: $2" "$out"
+	ok $? "$1 is refused: $2" "$out"
 }
 
 # have NAME PROGRAM: skips the test if the program is missing
@@ -304,7 +282,7 @@ truncate --size 60M "$img" # under the loop device: reads at the end fail now
 out=$("$probe" "$dev")
 grep -qx 'verdict: not blank' <<<"$out" && grep -q '^objection: no signature: could not be probed' \
 	<<<"$out" && grep -q '^fails last MiB is zero: read error at byte' <<<"$out"
-result $? "a device with read errors is refused" "$out"
+ok $? "a device with read errors is refused" "$out"
 
 # --- use ----------------------------------------------------------------------------------------
 mkdir "$work/mnt"
@@ -314,7 +292,7 @@ if mount "$dev" "$work/mnt" 2>/dev/null; then
 	sync
 	refused "a mounted disk" "not mounted" "mounted at $work/mnt"
 	"$probe" "$dev" | grep -qx 'content: ext4'
-	result $? "what is on a mounted disk is said"
+	ok $? "what is on a mounted disk is said"
 	umount "$work/mnt"
 else
 	skip "a mounted disk" "no mounts here"
@@ -352,7 +330,7 @@ if have "$name" sfdisk; then
 	if partx --add "$dev" 2>/dev/null && [ -b "${dev}p1" ]; then
 		refused "$name" "not in use" "partition ${dev##*/}p1"
 		"$probe" "${dev}p1" | grep -q "^error: .*partition of ${dev##*/}; name the whole disk"
-		result $? "a partition is refused and its disk named"
+		ok $? "a partition is refused and its disk named"
 		partx --delete "$dev"
 	else
 		skip "$name" "no partitions on loop devices here"
@@ -375,7 +353,7 @@ detach_all
 while IFS='|' read -r name path words; do
 	said=$("$probe" "$path")
 	[[ $said == "error: "*"$words"* ]]
-	result $? "$name is refused: $words" "$said"
+	ok $? "$name is refused: $words" "$said"
 done <<-END
 	a regular file|$work/disk|is a regular file
 	a directory|$work|is a directory
@@ -386,46 +364,46 @@ END
 disk 64M
 ln -s "$dev" "$work/link"
 "$probe" "$work/link" | grep -qx "node: $dev"
-result $? "a link leads to its device"
+ok $? "a link leads to its device"
 "$probe" --list | grep -qx "node: $dev"
-result $? "the disk is in the list"
+ok $? "the disk is in the list"
 [ "$("$probe" --list | grep '^node')" = "$("$probe" --list | grep '^node' | sort -V -u)" ]
-result $? "the list is in natural order"
+ok $? "the list is in natural order"
 root=$(findmnt -n -o SOURCE / 2>/dev/null)
 if [ -b "${root:-}" ]; then
 	"$probe" --list | grep -qx 'root: 1'
-	result $? "the root disk is found"
+	ok $? "the root disk is found"
 else
 	skip "the root disk is found" "/ is on no block device of this namespace"
 fi
 if command -v setpriv >/dev/null; then
 	said=$(setpriv --reuid 65534 --regid 65534 --clear-groups "$probe" "$dev")
 	grep -qx "size: $((64 * MiB))" <<<"$said" && grep -q '^error: .*Permission denied' <<<"$said"
-	result $? "without root it is said who a disk is, and that it may not be read" "$said"
+	ok $? "without root it is said who a disk is, and that it may not be read" "$said"
 fi
 
 # --- between proof and mkfs -----------------------------------------------------------------------
 disk 64M
 hold "$probe" --hold "$dev"
 "$probe" --hold "$dev" </dev/null | grep -q '^error: somebody else has held its lock'
-result $? "one at a time: the lock is held from before the proof"
+ok $? "one at a time: the lock is held from before the proof"
 release
 [ "$held $said" = "proven unchanged" ]
-result $? "an untouched disk is unchanged" "$held, $said"
+ok $? "an untouched disk is unchanged" "$held, $said"
 
 hold "$probe" --hold "$dev"
 truncate --size 80M "$img"
 losetup --set-capacity "$dev"
 release
 [ "$held" = proven ] && [[ $said == *"has changed its size"* ]]
-result $? "a disk that has grown is not the one that was proven" "$held, $said"
+ok $? "a disk that has grown is not the one that was proven" "$held, $said"
 
 hold "$probe" --hold "$dev"
 mkswap "$dev" >/dev/null 2>&1
 if swapon "$dev" 2>/dev/null; then
 	release
 	[ "$held" = proven ] && [[ $said == *"has come into use: swap"* ]]
-	result $? "a disk that has come into use is not formatted" "$held, $said"
+	ok $? "a disk that has come into use is not formatted" "$held, $said"
 	swapoff "$dev"
 else
 	release
@@ -437,11 +415,10 @@ hold unshare --mount "$probe" --hold "$dev"
 if nsenter --mount --target "$holder" mount --bind /dev/null "$dev" 2>/dev/null; then
 	release
 	[ "$held" = proven ] && [[ $said == *"leads to another device now"* ]]
-	result $? "a node that leads elsewhere is noticed" "$held, $said"
+	ok $? "a node that leads elsewhere is noticed" "$held, $said"
 else
 	release
 	skip "a node that leads elsewhere is noticed" "no mount namespaces here"
 fi
 
-echo "1..$tests"
-[ $failures = 0 ]
+done_testing

@@ -10,13 +10,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$top/build}
 kills=${KILLS:-20}
 python=/usr/bin/python3
-tests=0 failures=0
+. "$(dirname "$0")/tap.sh"
 running=
-
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
 
 [ "$(id -u)" = 0 ] || skip_all "needs root to run builds as another user"
 [ -x "$build/tests/system/release-drive" ] || skip_all "tests/system/release-drive is not built"
@@ -34,33 +29,16 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
 
-# result STATUS NAME [NOTE]
-result() {
-	tests=$((tests + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $tests - $2"
-	else
-		failures=$((failures + 1))
-		echo "not ok $tests - $2"
-		printf '%s\n' "${3:-}" | sed 's/^/# /'
-	fi
-}
-
 # shows NAME COMMAND...: the command succeeds
 shows() {
 	local note
 	note=$("${@:2}" 2>&1)
-	result $? "$1" "$note"
-}
-
-is() { # NAME GOT WANTED
-	[ "$2" = "$3" ]
-	result $? "$1" "got: $2"$'\n'"wanted: $3"
+	ok $? "$1" "$note"
 }
 
 says() { # NAME WORDS: of the last `app`, which failed
 	[ "$status" != 0 ] && [[ $err == *"$2"* ]]
-	result $? "$1" "status $status, $out, $err"
+	ok $? "$1" "status $status, $out, $err"
 }
 
 # app COMMAND KEY=VALUE...: sets out, err, status
@@ -121,7 +99,7 @@ echo two >"$source/file"
 app deploy source="file:$source"
 second=$out
 [ "$first" != "$second" ]
-result $? "a changed file is another release"
+ok $? "a changed file is another release"
 is "the old one is still there" "$(cat "$root/releases/$first/file")" one
 is "and the new one is current" "$(cat "$root/current/file")" two
 chmod 600 "$source/file"
@@ -131,10 +109,10 @@ is "a time and a read bit do not make another release" "$out" "$second"
 chmod 700 "$source/file"
 app wanted source="file:$source"
 [ "$out" != "$second" ]
-result $? "an executable bit does"
+ok $? "an executable bit does"
 app wanted source="file:$source" build=true
 [ "${out#*-}" != "${second#*-}" ]
-result $? "and so does a build line"
+ok $? "and so does a build line"
 
 for i in 3 4 5 6; do
 	echo $i >"$source/file"
@@ -208,7 +186,7 @@ is "a right sha256 is accepted, in capitals too" "$status" 0
 other=${digest//[0-7]/8}
 app deploy source="file:$work/app.zip" sha256="$other"
 [[ $status != 0 && $err == *"$digest"*"$other"* ]]
-result $? "a wrong one names both" "$err"
+ok $? "a wrong one names both" "$err"
 head -c 100 "$work/app.tar.gz" >"$work/cut.tar.gz"
 app deploy source="file:$work/cut.tar.gz"
 says "a cut archive is refused" "cut.tar.gz"
@@ -231,7 +209,7 @@ $(cat)
 t.close()"
 	app deploy source="file:$work/hostile.tar"
 	[[ $status != 0 && $err == *"entry $2 "*"$3"* ]]
-	result $? "refused whole: $1" "status $status, $err"
+	ok $? "refused whole: $1" "status $status, $err"
 }
 hostile "a name with .." "../../escaped" ".." <<<"add('../../escaped')"
 hostile "a name with .. inside" "a/../../escaped" ".." <<<"add('a/../../escaped')"
@@ -275,7 +253,7 @@ t.close()"
 is "after all that current is what it was" "$(readlink "$root/current")" "$current"
 is "nothing is left behind" "$(left_over)" ""
 [ ! -e "$work/escaped" ] && [ ! -e "$root/escaped" ] && [ ! -e "$root/releases/escaped" ]
-result $? "and nothing has come out"
+ok $? "and nothing has come out"
 app deploy source="file:$work/sgid.tar"
 is "a set-group-ID directory is a plain one" "$(stat -c %a "$root/current/shared")" 755
 
@@ -315,7 +293,7 @@ done
 app deploy source="git+file:$repo"
 is "git: without # it is HEAD" "$(cat "$root/current/file")" 3
 [ ! -e "$root/current/.git" ]
-result $? "git: a release is just files"
+ok $? "git: a release is just files"
 app deploy source="git+file://$repo#nosuch"
 says "git: a tag that is not there is named" "has no tag or branch nosuch"
 app deploy source="git+file://$repo#${one:0:12}"
@@ -335,7 +313,7 @@ commit out >/dev/null
 app deploy source="git+file://$repo#main"
 says "git: a link that leads out is refused" "/out: is a symbolic link that leads out"
 [ ! -e "$work/hooked" ]
-result $? "git: no hook has run"
+ok $? "git: no hook has run"
 is "git: nothing is left behind" "$(left_over)" ""
 
 # -- builds --
@@ -357,9 +335,9 @@ is "a build may link out of the release" "$(readlink "$root/current/outward")" /
 before=$(readlink "$root/current")
 app deploy source="file:$source" user=nobody build='echo first' build='echo oh no >&2; exit 7'
 [[ $status != 0 && $err == *'`echo oh no >&2; exit 7` failed with exit status 7: oh no'* ]]
-result $? "a build line that fails is named, with its last words" "$err"
+ok $? "a build line that fails is named, with its last words" "$err"
 [[ $err == *"web: first"* ]]
-result $? "what a build writes is passed on" "$err"
+ok $? "what a build writes is passed on" "$err"
 is "and current is what it was" "$(readlink "$root/current")" "$before"
 is "and nothing is left behind" "$(left_over)" ""
 app deploy source="file:$source" user=nobody build="setsid sleep 7654 & sleep 0.1"
@@ -422,15 +400,14 @@ done
 is "after each of $kills kills current is a complete release" "$broken" 0
 [ -z "$notes" ] || echo "# $notes"
 [ $unfinished -gt 0 ]
-result $? "some kills did hit ($unfinished of $kills)"
+ok $? "some kills did hit ($unfinished of $kills)"
 prepare last
 running=
 (deploy_numbers) >/dev/null 2>&1
-result $? "the next run succeeds"
+ok $? "the next run succeeds"
 is "and has what the source holds" "$(whole && cat "$root/current/version")" last
 is "and has removed what the killed ones left" "$(left_over)" ""
 is "and kept two releases" "$(ls "$root"/releases/*.complete | wc -l)" 2
 is "no process of a killed build is left" "$(pgrep -u nobody -f 'echo .i >>built')" ""
 
-echo "1..$tests"
-[ $failures = 0 ]
+done_testing

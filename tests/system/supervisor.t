@@ -8,13 +8,8 @@ set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$top/build}
 python=/usr/bin/python3
-tests=0 failures=0
+. "$(dirname "$0")/tap.sh"
 readonly WAIT_STEPS=200 # of 50 ms
-
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
 
 [ "$(id -u)" = 0 ] || skip_all "needs root to run an app as another user"
 [ -x "$build/tests/system/release-drive" ] || skip_all "tests/system/release-drive is not built"
@@ -32,23 +27,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-# result STATUS NAME [NOTE]
-result() {
-	tests=$((tests + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $tests - $2"
-	else
-		failures=$((failures + 1))
-		echo "not ok $tests - $2"
-		printf '%s\n' "${3:-}" | sed 's/^/# /'
-	fi
-}
-
-is() { # NAME GOT WANTED
-	[ "$2" = "$3" ]
-	result $? "$1" "got: $2"$'\n'"wanted: $3"
-}
 
 until_true() { # COMMAND...
 	for _ in $(seq $WAIT_STEPS); do
@@ -92,7 +70,7 @@ run run='kill -SEGV $$'
 is "or its signal" "$err" "ECHILD: the line failed with signal SEGV"
 run run="seq 1 100000; printf '\033[31mred\033[0m\n'; exit 1"
 [[ $err == *"99999 / 100000 / [31mred [0m" ]]
-result $? "of much output the end is kept, without control characters" "$err"
+ok $? "of much output the end is kept, without control characters" "$err"
 err=$("$drive" exec run=no-such-program 2>&1)
 is "a program that is missing is named with its package" "$err" \
 	"ENOENT: no-such-program is not installed (package some-package has it)"
@@ -132,9 +110,9 @@ restarted() { [ "$(field restarts)" -ge "$1" ] && [ "$(field app)" -gt 0 ]; }
 release=$(app deploy)
 is "nothing runs at first" "$(app status)" stopped
 app start >/dev/null
-result $? "an app is started"
+ok $? "an app is started"
 until_true answers
-result $? "and answers"
+ok $? "and answers"
 supervisor=$(field pid) process=$(field app)
 is "the status has its release and its configuration" "$(app status)" \
 	"running $release pid $supervisor app $process restarts 0 as configured"
@@ -152,17 +130,17 @@ is "anybody may ask" "$(setpriv --reuid=nobody --regid=nogroup --clear-groups "$
 app start >/dev/null
 is "a second start finds it running" "$? $(field pid)" "0 $supervisor"
 [[ $(app start env=MORE=1) == *"is running $release with another configuration"* ]]
-result $? "one with another configuration says that it must be stopped first"
+ok $? "one with another configuration says that it must be stopped first"
 is "asking about another configuration says so" "$(app status env=MORE=1 | grep -c otherwise)" 1
 
 kill -KILL "$process"
 until_true restarted 1
-result $? "a killed app is started again"
+ok $? "a killed app is started again"
 until_true answers
-result $? "and answers again"
+ok $? "and answers again"
 is "by the same supervisor" "$(field pid)" "$supervisor"
 grep -q 'instancectl: ended with signal KILL; again in 0.1 s' "$state/app-web.log"
-result $? "and the log tells of it" "$(cat "$state/app-web.log")"
+ok $? "and the log tells of it" "$(cat "$state/app-web.log")"
 process=$(field app)
 kill -TERM "$supervisor"
 until_true refuses
@@ -204,23 +182,22 @@ supervisor=$(field pid)
 process=$(field app)
 kill -KILL "$supervisor"
 until_true sleeping 9 0
-result $? "an app does not outlive a killed supervisor"
+ok $? "an app does not outlive a killed supervisor"
 is "whose record then counts for nothing" "$(app status)" stopped
 app start >/dev/null
 is "and does not hinder the next" "$? $(field restarts)" "0 0"
 app stop >/dev/null
 [[ $(app start user=no-such-user) == *"no user no-such-user"* ]]
-result $? "a user who does not exist is named"
+ok $? "a user who does not exist is named"
 is "and nothing runs" "$(app status)" stopped
 line=/no/such/program
 app start >/dev/null
 until_true grep -q 'ended with exit status 127; again in 0.2 s' "$state/app-web.log"
-result $? "a run line that cannot be run is tried again, more and more slowly"
+ok $? "a run line that cannot be run is tried again, more and more slowly"
 app stop >/dev/null
 is "and stopped while it waits" "$? $(app status)" "0 stopped"
 is "the pause grows from 100 ms to 30 s, and is small again after a steady life" "$("$drive" backoff)" \
 	"100 200 400 800 1600 3200 6400 12800 25600 30000 30000 100"
 is "no process is left" "$(pgrep -fc "^sleep $mark")" 0
 
-echo "1..$tests"
-[ $failures = 0 ]
+done_testing
