@@ -19,6 +19,7 @@ struct http_call; /* a request under way */
 
 struct http_request {
 	const char *url;
+	const char *socket;                    /* a Unix socket to speak over; NULL: the network */
 	const char *method;                    /* NULL: GET */
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", ended by NULL */
 	uint64_t timeout_usec;                 /* for the whole exchange; must be set */

@@ -32,7 +32,10 @@ struct imds_answer {
 
 typedef void (*imds_done)(struct imds_answer *answer, void *userdata);
 
-/* `url` without a path: "http://127.0.0.1:1338"; NULL: the service's own two addresses. */
+/*
+ * `url` without a path: "http://127.0.0.1:1338"; "unix:/run/imds.sock": the service behind a Unix
+ * socket; NULL: the service's own two addresses.
+ */
 int imds_new(sd_event *event, struct http *http, const char *url, struct imds **ret_imds);
 
 /* Ends what is under way without calling back. Not from inside a `done`. */
@@ -52,6 +55,9 @@ int imds_wait(struct imds *imds, const char *path, uint64_t timeout_usec, char *
 /* What keeps the service from answering, with what was tried and for how long; false: nothing. */
 bool imds_trouble(const struct imds *imds, struct err *ret_words);
 
+/* When the service first answered: usec of CLOCK_BOOTTIME; 0: not yet. */
+uint64_t imds_answered(const struct imds *imds);
+
 /* -- decisions -- */
 
 enum imds_verdict {
@@ -69,8 +75,9 @@ enum imds_verdict imds_judge(int status, int error, bool token_is_fresh);
 /*
  * How long to wait before try number `attempt` (1 is the first retry): doubling from 100 ms to
  * 20 s, the second half of it at random (`random`: any 32 bits), or what Retry-After says (seconds
- * as text, or NULL) if that is longer, a minute at most.
+ * as text, or NULL) if that is longer, a minute at most. While nobody `answered` (the network is
+ * not up yet) there is nobody to spare, and each wait is lost at boot: 200 ms at most.
  */
-uint64_t imds_backoff(unsigned attempt, const char *retry_after, uint32_t random);
+uint64_t imds_backoff(unsigned attempt, bool answered, const char *retry_after, uint32_t random);
 
 CLEANUP_FOR(imds, imds_free);

@@ -151,9 +151,9 @@ static void test_decisions(void)
 		is_int(imds_judge(judgements[i].status, judgements[i].error, judgements[i].fresh),
 			judgements[i].expected, judgements[i].name);
 	for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
-		uint64_t least = imds_backoff(waits[i].attempt, NULL, 0),
-			 middle = imds_backoff(waits[i].attempt, NULL, UINT32_MAX / 2),
-			 most = imds_backoff(waits[i].attempt, NULL, UINT32_MAX);
+		uint64_t least = imds_backoff(waits[i].attempt, true, NULL, 0),
+			 middle = imds_backoff(waits[i].attempt, true, NULL, UINT32_MAX / 2),
+			 most = imds_backoff(waits[i].attempt, true, NULL, UINT32_MAX);
 		char name[64];
 
 		snprintf(name, sizeof name, "retry %u waits from %.2f to %.2f s", waits[i].attempt,
@@ -163,10 +163,13 @@ static void test_decisions(void)
 			name);
 	}
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
-		is_int((long long)imds_backoff(1, asked[i].retry_after, UINT32_MAX),
+		is_int((long long)imds_backoff(1, true, asked[i].retry_after, UINT32_MAX),
 			(long long)asked[i].expected, asked[i].name);
-	ok(imds_backoff(9, "3", 0) == 10 * SECOND,
+	ok(imds_backoff(9, true, "3", 0) == 10 * SECOND,
 		"a Retry-After below the back-off does not shorten it");
+	ok(imds_backoff(1, false, NULL, UINT32_MAX) == 100000 &&
+			imds_backoff(9, false, NULL, UINT32_MAX) == 200000,
+		"while nobody answers, as before the network is up, no wait is longer than 0.2 s");
 }
 
 /* -- token -- */
@@ -174,6 +177,7 @@ static void test_decisions(void)
 static void test_one_token(void)
 {
 	struct got got = {0};
+	uint64_t answered;
 
 	FAKE_SCRIPT(GOOD_TOKEN,
 		{.method = "GET", .url = "/latest/meta-data/", .status = 200, .body = "value"});
@@ -181,10 +185,14 @@ static void test_one_token(void)
 	for (int i = 0; i < 5; i++)
 		(void)imds_get(on.imds, "meta-data/instance-id", SECOND, on_got, &got);
 	ok(got.times == 0, "`done` is not called from within imds_get()");
+	ok(imds_answered(on.imds) == 0, "before that it has not answered");
 	run_until(&got, 5);
+	answered = imds_answered(on.imds);
 	(void)imds_get(on.imds, "meta-data/mac", SECOND, on_got, &got);
 	run_until(&got, 6);
 	ok(got.times == 6 && got.result == 0, "six calls are answered");
+	ok(answered > 0 && imds_answered(on.imds) == answered,
+		"and when it answered first is known");
 	is_str(got.body, "value", "with the body");
 	is_int((long long)fake_http_count("PUT", ""), 1, "for one token");
 	is_str(fake_requests[0].url, URL "/latest/api/token",

@@ -230,6 +230,8 @@ static int call_prepare(struct http_call *call, const struct http_request *reque
 	}
 	if (request->method)
 		(void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->socket)
+		(void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->socket);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

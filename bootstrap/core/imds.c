@@ -37,6 +37,7 @@ struct imds {
 	sd_event *event;
 	struct http *http;
 	char urls[2][URL_MAX];
+	char *socket;       /* instead of the network; NULL */
 	size_t n_urls, url; /* url: the one in use */
 	char token[TOKEN_MAX];
 	unsigned token_number; /* counts tokens */
@@ -46,6 +47,7 @@ struct imds {
 	unsigned token_attempt;
 	struct imds_call *calls;
 	size_t n_calls;
+	uint64_t answered; /* CLOCK_BOOTTIME, the first time; 0: not yet */
 	/* trouble: since when, how often, with what last */
 	uint64_t trouble_since;
 	unsigned trouble_tries;
@@ -85,13 +87,14 @@ enum imds_verdict imds_judge(int status, int error, bool token_is_fresh)
 	return status == 429 || status >= 500 ? IMDS_RETRY : IMDS_REFUSE;
 }
 
-uint64_t imds_backoff(unsigned attempt, const char *retry_after, uint32_t random)
+uint64_t imds_backoff(unsigned attempt, bool answered, const char *retry_after, uint32_t random)
 {
+	uint64_t longest = answered ? 20 * SECOND : 200 * 1000;
 	uint64_t whole = attempt > 8 ? 20 * SECOND : (100000ull << (attempt ? attempt - 1 : 0));
 	bool seconds = retry_after && *retry_after >= '0' && *retry_after <= '9';
 	uint64_t wait, asked = seconds ? strtoull(retry_after, NULL, 10) : 0;
 
-	whole = whole > 20 * SECOND ? 20 * SECOND : whole;
+	whole = whole > longest ? longest : whole;
 	wait = whole / 2 + (whole / 2) * random / UINT32_MAX;
 	asked = (asked > 60 ? 60 : asked) * SECOND;
 	return asked > wait ? asked : wait;
@@ -116,6 +119,11 @@ bool imds_trouble(const struct imds *imds, struct err *ret_words)
 		imds->trouble.text, imds->trouble_tries, imds->trouble_tries == 1 ? "" : "s",
 		(double)(now() - imds->trouble_since) / 1e6);
 	return true;
+}
+
+uint64_t imds_answered(const struct imds *imds)
+{
+	return imds->answered;
 }
 
 static struct imds_call *call_free(struct imds_call *call)
@@ -217,7 +225,7 @@ static void on_answer(struct http_response *response, void *userdata)
 		trouble_note(imds, response, call->path);
 		call->renewed = false;
 		call_sleep(call,
-			imds_backoff(++call->attempt,
+			imds_backoff(++call->attempt, response->status != 0,
 				response->status ? http_header(response, "Retry-After") : NULL,
 				random_bits()));
 		break;
@@ -235,6 +243,7 @@ static int call_send(struct imds_call *call)
 	struct imds *imds = call->imds;
 	char url[URL_MAX + IMDS_PATH_MAX + 16], header[TOKEN_MAX + 64];
 	struct http_request request = {.url = url,
+		.socket = imds->socket,
 		.headers = {header},
 		.timeout_usec = EXCHANGE_TIMEOUT,
 		.body_max = IMDS_BODY_MAX};
@@ -252,11 +261,11 @@ static int on_token_timer(sd_event_source *source, uint64_t usec, void *userdata
 	return 0;
 }
 
-static void token_retry(struct imds *imds, const char *retry_after)
+static void token_retry(struct imds *imds, bool answered, const char *retry_after)
 {
 	imds->url = (imds->url + 1) % imds->n_urls;
-	(void)sd_event_source_set_time_relative(
-		imds->token_timer, imds_backoff(++imds->token_attempt, retry_after, random_bits()));
+	(void)sd_event_source_set_time_relative(imds->token_timer,
+		imds_backoff(++imds->token_attempt, answered, retry_after, random_bits()));
 	(void)sd_event_source_set_enabled(imds->token_timer, SD_EVENT_ONESHOT);
 }
 
@@ -303,6 +312,7 @@ static void on_token(struct http_response *response, void *userdata)
 
 	imds->token_exchange = NULL;
 	if (response->status == 200 && token_keep(imds, response)) {
+		imds->answered = imds->answered ? imds->answered : now();
 		imds->token_attempt = 0;
 		advance(imds);
 	} else if (response->status == 403) {
@@ -310,7 +320,8 @@ static void on_token(struct http_response *response, void *userdata)
 		calls_forbid(imds);
 	} else {
 		trouble_note(imds, response, "a request for a token");
-		token_retry(imds, response->status ? http_header(response, "Retry-After") : NULL);
+		token_retry(imds, response->status != 0,
+			response->status ? http_header(response, "Retry-After") : NULL);
 	}
 }
 
@@ -318,6 +329,7 @@ static void token_fetch(struct imds *imds)
 {
 	char url[URL_MAX + 32];
 	struct http_request request = {.url = url,
+		.socket = imds->socket,
 		.method = "PUT",
 		.headers = {"X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL_TEXT},
 		.timeout_usec = EXCHANGE_TIMEOUT,
@@ -329,7 +341,7 @@ static void token_fetch(struct imds *imds)
 		return;
 	snprintf(url, sizeof url, "%s/latest/api/token", imds->urls[imds->url]);
 	if (http_start(imds->http, &request, on_token, imds, &imds->token_exchange) < 0)
-		token_retry(imds, NULL);
+		token_retry(imds, true, NULL);
 }
 
 /* Sends what is ready, or sees to a token first. */
@@ -350,7 +362,7 @@ static void advance(struct imds *imds)
 			continue;
 		call->ready = false;
 		if (call_send(call) < 0)
-			call_sleep(call, imds_backoff(++call->attempt, NULL, random_bits()));
+			call_sleep(call, imds_backoff(++call->attempt, true, NULL, random_bits()));
 	}
 }
 
@@ -432,6 +444,12 @@ int imds_new(sd_event *event, struct http *http, const char *url, struct imds **
 		return -ENAMETOOLONG;
 	imds->event = sd_event_ref(event);
 	imds->http = http;
+	if (url && strncmp(url, "unix:", 5) == 0) {
+		imds->socket = strdup(url + 5);
+		if (!imds->socket)
+			return -ENOMEM;
+		url = IMDS_URL_DEFAULT;
+	}
 	strcpy(imds->urls[imds->n_urls++], url ? url : IMDS_URL_DEFAULT);
 	if (!url)
 		strcpy(imds->urls[imds->n_urls++], IMDS_URL_IPV6);
@@ -456,6 +474,7 @@ struct imds *imds_free(struct imds *imds)
 	http_cancel(imds->token_exchange);
 	(void)sd_event_source_disable_unref(imds->token_timer);
 	(void)sd_event_unref(imds->event);
+	free(imds->socket);
 	free(imds);
 	return NULL;
 }
