@@ -4,9 +4,9 @@
  * core/config-keys.c holds every section and key with its parser, default and help; the parser,
  * the checks and the reference page are made from it.
  *
- * Layers: the main file, then conf.d/ *.conf beside it in the order of their names. A later layer
- * may set a key again; within one layer that is an error. From a configuration with any error
- * nothing is returned.
+ * Layers: the main file, then conf.d/ *.conf beside it in the order of their names, then what the
+ * instance's user-data holds (user-data.h). A later layer may set a key again; within one layer
+ * that is an error. From a configuration with any error nothing is returned.
  */
 #pragma once
 
@@ -21,6 +21,7 @@
 #include "volume.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/instanced/instanced.conf"
+#define CONFIG_USER_DATA    "user-data.conf"
 #define CONFIG_FILE_MAX     ((size_t)256 << 10) /* bytes in one layer */
 #define CONFIG_LINE_MAX     198 /* characters; inih's buffer, as distributions build it */
 #define CONFIG_NAME_MAX     49  /* characters of a section or a key, likewise */
@@ -133,12 +134,27 @@ struct config_problems {
 	size_t n_warnings;
 };
 
+/* The layer of user-data, above the files. Owned; NULL: user-data is not known, or holds none. */
+struct config_layer {
+	char *text;
+	size_t length;
+};
+
 /*
- * Reads the layers. A missing main file is an empty configuration unless `path` was asked for by
- * name (`must_exist`). Returns 0, or -EINVAL with at least one error in `problems`, or -ENOMEM.
+ * Reads the layers; `user_data` may be NULL. A missing main file is an empty configuration unless
+ * `path` was asked for by name (`must_exist`). Returns 0, or -EINVAL with at least one error in
+ * `problems`, or -ENOMEM.
  */
-int config_load(const char *path, bool must_exist, struct config **ret_config,
-	struct config_problems *problems);
+int config_load(const char *path, bool must_exist, const struct config_layer *user_data,
+	struct config **ret_config, struct config_problems *problems);
+
+/*
+ * What `apply` keeps of user-data in the state directory since boot: STATE/user-data.conf, empty
+ * when user-data holds none of ours. -ENOENT: it is not known yet.
+ */
+int config_layer_read(const char *state, struct config_layer *ret_layer);
+int config_layer_write(const char *state, const struct config_layer *layer, struct err *err);
+void config_layer_clear(struct config_layer *layer);
 
 /* The same for one layer that is in memory; `name` stands for the file in errors. For tests and
  * for layers that are no files. */

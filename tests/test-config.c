@@ -93,7 +93,7 @@ static int load(const char *path, bool must_exist)
 {
 	config = config_free(config);
 	config_problems_clear(&problems);
-	return config_load(path, must_exist, &config, &problems);
+	return config_load(path, must_exist, NULL, &config, &problems);
 }
 
 /* Error number `i` as a person reads it; "" when there are fewer. */
@@ -907,8 +907,7 @@ static void test_reference(void)
 	static const char *const expected[] = {"\n[volume NAME]\n", ";device = \n",
 		";filesystem = xfs\n", ";   Expects xfs, ext4 or btrfs.\n", ";env.NAME = \n",
 		";listen = 0.0.0.0:8080\n",
-		"; Grow the file system when the volume was enlarged. "
-		"(accepted, not acted upon yet)\n"};
+		"; Complete Auto Scaling's lifecycle action. (accepted, not acted upon yet)\n"};
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);

@@ -68,7 +68,7 @@ const struct config_key config_keys[] = {
 	{ SECTION_VOLUME, "mode", &type_mode, VOLUME(mode), NULL,
 		"Permissions of the top directory.", 0 },
 	{ SECTION_VOLUME, "grow", &type_boolean, VOLUME(grow), "yes",
-		"Grow the file system when the volume was enlarged.", KEY_LATER },
+		"Grow the file system when the volume was enlarged.", 0 },
 	{ SECTION_VOLUME, "required", &type_boolean, VOLUME(required), "yes",
 		"/instance is not ready, and no app starts, without it.", 0 },
 	{ SECTION_VOLUME, "timeout", &type_duration, VOLUME(timeout_usec), "120s",

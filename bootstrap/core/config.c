@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #include "config-keys.h"
 #include "config-problem.h"
 #include "config-read.h"
+#include "file.h"
 
 /* What every named section's struct starts with. */
 struct named {
@@ -164,15 +167,53 @@ static int reading_finish(struct config_reading *reading, int r, struct config *
 	return r;
 }
 
-int config_load(const char *path, bool must_exist, struct config **ret_config,
-	struct config_problems *problems)
+int config_load(const char *path, bool must_exist, const struct config_layer *user_data,
+	struct config **ret_config, struct config_problems *problems)
 {
 	struct config_reading reading = {.problems = problems};
 	int r = config_read_file(&reading, path, must_exist);
 
 	if (r == 0)
 		r = config_read_directory(&reading, path);
+	if (r == 0 && user_data && user_data->text)
+		r = config_read_text(&reading, "user-data", user_data->text, user_data->length);
 	return reading_finish(&reading, r, ret_config);
+}
+
+static void layer_path(const char *state, char path[static PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/" CONFIG_USER_DATA, state);
+}
+
+int config_layer_read(const char *state, struct config_layer *ret_layer)
+{
+	struct config_layer layer = {0};
+	char path[PATH_MAX];
+	int r;
+
+	layer_path(state, path);
+	r = file_read(path, CONFIG_FILE_MAX, &layer.text, &layer.length);
+	if (r == 0 && layer.length == 0)
+		config_layer_clear(&layer);
+	if (r == 0)
+		*ret_layer = layer;
+	return r;
+}
+
+int config_layer_write(const char *state, const struct config_layer *layer, struct err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	layer_path(state, path);
+	r = file_write(path, layer->text ? layer->text : "", layer->length, 0644);
+	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
+}
+
+void config_layer_clear(struct config_layer *layer)
+{
+	free(layer->text);
+	*layer = (struct config_layer){0};
 }
 
 int config_parse(const char *text, size_t length, const char *name, struct config **ret_config,
