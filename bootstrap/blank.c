@@ -301,7 +301,7 @@ static bool ask_exclusive(
 }
 
 /* A rule is asked only if all of the steps before its own hold. */
-enum step { LOOK, READ, CLAIM };
+enum step { LOOK, NAME, READ, CLAIM };
 
 static const struct {
 	enum step step;
@@ -313,7 +313,7 @@ static const struct {
 	[VOLUME_RULE_WRITABLE] = {LOOK, ask_writable},
 	[VOLUME_RULE_MOUNT] = {LOOK, ask_mount},
 	[VOLUME_RULE_USE] = {LOOK, ask_use},
-	[VOLUME_RULE_SIGNATURE] = {READ, ask_signature},
+	[VOLUME_RULE_SIGNATURE] = {NAME, ask_signature},
 	[VOLUME_RULE_FIRST_MIB] = {READ, ask_first_mib},
 	[VOLUME_RULE_LAST_MIB] = {READ, ask_last_mib},
 	[VOLUME_RULE_BACKUPS] = {READ, ask_backups},

@@ -41,9 +41,10 @@ int blank_probe(int fd, struct volume *volume);
 /*
  * Asks every rule and writes one evidence each, and with it the content; sets `proven` only if all
  * hold. The volume's who and use are device_read_fd()'s of the same descriptor. A device that is
- * in use is not read, and one that is not blank is not opened exclusively: those rules say "not
- * asked" and do not hold. Of any size about 1,400 blocks of 4 KiB and 2 MiB are read; what that
- * can miss is said at blank_samples().
+ * in use is not read, the rest of one with a signature neither (a snapshot's blocks come
+ * slowly), and one that is not blank is not opened exclusively: those rules say "not asked" and do
+ * not hold. Of any size about 1,400 blocks of 4 KiB and 2 MiB are read; what that can miss is said
+ * at blank_samples().
  * 0 whatever the verdict; -EBADF when `fd` is no block device.
  */
 int blank_prove(int fd, struct volume *volume);

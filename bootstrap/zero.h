@@ -2,7 +2,8 @@
 /*
  * zero: whether ranges of a device read as zeros, or as what our own mkfs left. Read past the page
  * cache (O_DIRECT) where the device allows, so that what another machine wrote to a shared volume
- * is seen; several at a time, since a network disk answers in a millisecond.
+ * is seen; many at a time by kernel AIO (io_submit(2)), since a network disk answers in a
+ * millisecond. Where there is no AIO to be had, one by one: slower, with the same result.
  */
 #pragma once
 
@@ -13,9 +14,11 @@
 #include "remains.h"
 #include "volume.h"
 
-#define ZERO_BLOCK   4096u       /* ranges start at a multiple of it */
-#define ZERO_CHUNK   (64u << 10) /* longest range */
-#define ZERO_READERS 16          /* reads in flight */
+#define ZERO_BLOCK    4096u        /* ranges start at a multiple of it */
+#define ZERO_CHUNK    (64u << 10)  /* longest range */
+#define ZERO_BATCH    128          /* reads in flight of one check, at most */
+#define ZERO_POOL     (512u << 10) /* memory they read into */
+#define ZERO_CONTEXTS 64           /* AIO contexts kept for later checks */
 
 struct zero_range {
 	const char *what; /* whose place it is: "btrfs mirrors"; NULL nobody's */
@@ -27,7 +30,9 @@ struct zero_range {
  * True only if every byte of every range was read and is zero, or in a block that `remains` (NULL:
  * none) cover. `ret_text` says how many reads it took, or what was found first, in the order of the
  * ranges: "data at byte 67108928, a place of btrfs mirrors", "read error at byte 81920000:
- * Input/output error".
+ * Input/output error". Up to a batch of ranges behind that one have been read too.
+ *
+ * May be called by many threads at a time. No read is in flight when it returns.
  */
 bool zero_check(int fd, const struct zero_range *ranges, size_t n, const struct remains *remains,
 	char ret_text[static VOLUME_TEXT_MAX]);

@@ -281,7 +281,7 @@ sync "$img"
 truncate --size 60M "$img" # under the loop device: reads at the end fail now
 out=$("$probe" "$dev")
 grep -qx 'verdict: not blank' <<<"$out" && grep -q '^objection: no signature: could not be probed' \
-	<<<"$out" && grep -q '^fails last MiB is zero: read error at byte' <<<"$out"
+	<<<"$out" && grep -q '^fails last MiB is zero: ' <<<"$out"
 ok $? "a device with read errors is refused" "$out"
 
 # --- use ----------------------------------------------------------------------------------------
