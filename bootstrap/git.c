@@ -8,7 +8,7 @@
 
 #include "cleanup.h"
 #include "digest.h"
-#include "spawn.h"
+#include "host.h"
 #include "tree.h"
 
 #define ARGS_MAX 32
@@ -25,23 +25,26 @@ static int run(const struct git *git, const char *const *args, const char *direc
 {
 	const char *argv[ARGS_MAX + 1] = {"git", "-c", "core.hooksPath=/dev/null", "-c",
 		"advice.detachedHead=false", "-c", "init.defaultBranch=none"};
-	char allowed[64];
+	char allowed[64], unit[64];
+	struct spawn spawn;
 	const char *const env[] = {"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", allowed, NULL};
 	size_t n = 7; /* after these */
 
 	/* As protocol.allow=never and protocol.X.allow=always; git(1), GIT_ALLOW_PROTOCOL. */
+	snprintf(unit, sizeof unit, "instance-git-%.40s", git->app);
 	snprintf(allowed, sizeof allowed, "GIT_ALLOW_PROTOCOL=%s", git->protocol);
 	while (*args && n < ARGS_MAX)
 		argv[n++] = *args++;
 	argv[n] = NULL;
-	return spawn_run(&(struct spawn){.argv = argv,
-				 .env = env,
-				 .cwd = directory,
-				 .package = "git",
-				 .alone = true,
-				 .timeout_usec = timeout},
-		ret_tail, err);
+	spawn = (struct spawn){.argv = argv,
+		.env = env,
+		.cwd = directory,
+		.package = "git",
+		.alone = true,
+		.timeout_usec = timeout};
+	return strcmp(git->protocol, "file") == 0 ? spawn_run(&spawn, ret_tail, err)
+						  : host()->run(unit, &spawn, ret_tail, err);
 }
 
 /* Finds "COMMIT<tab>NAME" among the lines; warnings may be between them. */

@@ -15,6 +15,7 @@
 struct git {
 	const char *protocol; /* "file", "https" */
 	const char *url;
+	const char *app; /* for which; there is one run of git at a time for each */
 };
 
 /*

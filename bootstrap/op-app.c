@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "host.h"
 #include "op.h"
 #include "release.h"
 #include "spawn.h"
-#include "supervisor.h"
-
-#define STOP_TIMEOUT (15ull * 1000000)
 
 /* Fetch, build, switch: `current` is the old release or the new one, whole, at every moment. */
 int op_release(struct op *op, struct err *err)
@@ -31,12 +29,13 @@ int op_release(struct op *op, struct err *err)
 int op_run(struct op *op, struct err *err)
 {
 	const struct config_app *app = &op->config->apps[op->step->index];
+	const struct host_app host_app = {op->config, app, op->state};
 	char id[RELEASE_ID_MAX];
 	int r = release_current(app, id, err);
 
 	if (r == 0 && op->step->sign == PLAN_CHANGE)
-		r = supervisor_stop(app, op->state, STOP_TIMEOUT, err);
+		r = host()->app_stop(&host_app, err);
 	if (r == 0)
-		r = supervisor_start(app, id, op->state, err);
+		r = host()->app_start(&host_app, id, err);
 	return r;
 }

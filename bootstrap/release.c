@@ -15,6 +15,7 @@
 #include "cleanup.h"
 #include "digest.h"
 #include "file.h"
+#include "host.h"
 #include "source.h"
 #include "spawn.h"
 #include "tree.h"
@@ -236,18 +237,20 @@ static int build(const struct config_app *app, const char *path, const char *hom
 	env[app->env.n] = home_variable;
 	for (size_t i = 0; r == 0 && i < app->build.n; i++) {
 		const char *const argv[] = {"/bin/sh", "-c", app->build.items[i], NULL};
-		char name[256];
+		char name[256], unit[64];
 
 		snprintf(name, sizeof name, "build line `%s`", app->build.items[i]);
-		r = spawn_run(&(struct spawn){.argv = argv,
-				      .env = env,
-				      .cwd = path,
-				      .user = app->user,
-				      .name = name,
-				      .label = app->name,
-				      .limit_nofile = app->limit_nofile,
-				      .alone = true,
-				      .timeout_usec = RELEASE_BUILD_TIMEOUT},
+		snprintf(unit, sizeof unit, "instance-build-%.40s", app->name);
+		r = host()->run(unit,
+			&(struct spawn){.argv = argv,
+				.env = env,
+				.cwd = path,
+				.user = app->user,
+				.name = name,
+				.label = app->name,
+				.limit_nofile = app->limit_nofile,
+				.alone = true,
+				.timeout_usec = RELEASE_BUILD_TIMEOUT},
 			NULL, err);
 	}
 	return r;

@@ -235,8 +235,8 @@ static int git_fingerprint(const struct config_app *app, const struct source *so
 			ret_hex[i] = (char)tolower((unsigned char)source->ref[i]);
 		return 0;
 	}
-	return git_resolve(
-		&(struct git){source->protocol, source->place}, source->ref, ret_hex, err);
+	return git_resolve(&(struct git){source->protocol, source->place, app->name}, source->ref,
+		ret_hex, err);
 }
 
 /* -- both -- */
@@ -261,7 +261,8 @@ int source_fetch(
 
 	if (r < 0)
 		return r;
-	return source.kind == SOURCE_GIT ? git_fetch(&(struct git){source.protocol, source.place},
-						   fingerprint, into, err)
-					 : file_fetch(app, &source, fingerprint, into, err);
+	if (source.kind == SOURCE_FILE)
+		return file_fetch(app, &source, fingerprint, into, err);
+	return git_fetch(
+		&(struct git){source.protocol, source.place, app->name}, fingerprint, into, err);
 }

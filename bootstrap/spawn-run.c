@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "output.h"
 #include "spawn.h"
 
-#define WORDS_MAX    400 /* bytes of output that go into an error */
-#define WORDS_LINES  3
 #define USEC_PER_SEC 1000000ull
 
 /* What the keeper tells its caller; less than PIPE_BUF, so it arrives whole. */
@@ -94,90 +93,12 @@ static _Noreturn void keep(const struct spawn *spawn, pid_t caller, int output, 
 
 /* -- the caller -- */
 
-struct output {
-	const char *label;
-	char tail[SPAWN_TAIL_MAX + 1], line[SPAWN_LINE_MAX];
-	size_t tail_length, line_length;
-};
-
-/* Colours and cursor movements are not for a log, nor for an error. */
-static void make_plain(char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (((unsigned char)text[i] < ' ' && text[i] != '\n') || text[i] == 127)
-			text[i] = ' ';
-}
-
-static void flush_line(struct output *output)
-{
-	if (!output->label || output->line_length == 0)
-		return;
-	make_plain(output->line, output->line_length);
-	(void)fprintf(stderr, "%s: %.*s\n", output->label, (int)output->line_length, output->line);
-	output->line_length = 0;
-}
-
-static void take(struct output *output, const char *data, size_t length)
-{
-	size_t kept = length < SPAWN_TAIL_MAX ? length : SPAWN_TAIL_MAX;
-	size_t room = SPAWN_TAIL_MAX - kept, drop = 0;
-
-	if (output->tail_length > room)
-		drop = output->tail_length - room;
-	memmove(output->tail, output->tail + drop, output->tail_length - drop);
-	output->tail_length -= drop;
-	memcpy(output->tail + output->tail_length, data + length - kept, kept);
-	output->tail_length += kept;
-	output->tail[output->tail_length] = '\0';
-
-	for (size_t i = 0; output->label && i < length; i++) {
-		if (data[i] != '\n')
-			output->line[output->line_length++] = data[i];
-		if (data[i] == '\n' || output->line_length == sizeof output->line)
-			flush_line(output);
-	}
-}
-
-/* False when there is nothing more for now, or for ever. */
-static bool take_some(struct output *output, int fd)
-{
-	char data[SPAWN_TAIL_MAX];
-	ssize_t n = read(fd, data, sizeof data);
-
-	if (n > 0)
-		take(output, data, (size_t)n);
-	return n > 0 || (n < 0 && errno == EINTR);
-}
-
-/* The last lines as one, oldest first, separated by " / ". */
-static void last_words(struct output *output, char ret[static WORDS_MAX])
-{
-	char *lines[WORDS_LINES], *end = output->tail + output->tail_length;
-	size_t n = 0, length = 0;
-
-	make_plain(output->tail, output->tail_length);
-	while (n < WORDS_LINES && end > output->tail) {
-		char *start;
-
-		*end = '\0';
-		start = memrchr(output->tail, '\n', (size_t)(end - output->tail));
-		end = start ? start : output->tail;
-		start = start ? start + 1 : output->tail;
-		if (start[strspn(start, " ")])
-			lines[n++] = start + strspn(start, " ");
-	}
-	ret[0] = '\0';
-	while (n-- > 0 && length < WORDS_MAX)
-		length += (size_t)snprintf(
-			ret + length, WORDS_MAX - length, "%s%s", length ? " / " : ": ", lines[n]);
-}
-
 static int judge(const struct spawn *spawn, const struct verdict *verdict, struct output *output,
 	char **ret_tail, struct err *err)
 {
 	const char *name = spawn->name ? spawn->name : spawn->argv[0];
 	unsigned long long seconds = spawn->timeout_usec / USEC_PER_SEC;
-	char words[WORDS_MAX], ending[32];
+	char words[OUTPUT_WORDS_MAX], ending[32];
 
 	if (verdict->code < 0)
 		return err_set(err, verdict->code, "%s", verdict->err.text);
@@ -188,7 +109,7 @@ static int judge(const struct spawn *spawn, const struct verdict *verdict, struc
 			*ret_tail = strdup(output->tail);
 		return ret_tail && !*ret_tail ? err_set(err, -ENOMEM, "%s: %m", name) : 0;
 	}
-	last_words(output, words);
+	output_last_words(output, words);
 	if (verdict->timed_out)
 		return err_set(
 			err, -ETIMEDOUT, "%s did not end within %llu s%s", name, seconds, words);
@@ -198,10 +119,10 @@ static int judge(const struct spawn *spawn, const struct verdict *verdict, struc
 
 /* Reads output until the verdict is there, then what is left of it. A daemon that holds our pipe
  * open is not waited for. */
-static int follow(struct output *output, int output_fd, int report, struct verdict *ret_verdict)
+static int follow(struct output *output, int report, struct verdict *ret_verdict)
 {
 	struct pollfd fds[] = {
-		{.fd = output_fd, .events = POLLIN}, {.fd = report, .events = POLLIN}};
+		{.fd = output->fd, .events = POLLIN}, {.fd = report, .events = POLLIN}};
 	ssize_t n;
 
 	while (!fds[1].revents) {
@@ -210,12 +131,10 @@ static int follow(struct output *output, int output_fd, int report, struct verdi
 				continue;
 			return -errno;
 		}
-		if (fds[0].revents && !take_some(output, output_fd))
+		if (fds[0].revents && !output_read(output))
 			fds[0].fd = -1;
 	}
-	for (int i = 0; i < 64 && take_some(output, output_fd); i++)
-		;
-	flush_line(output);
+	output_end(output);
 	n = read(report, ret_verdict, sizeof *ret_verdict);
 	return n == sizeof *ret_verdict ? 0 : -EIO;
 }
@@ -231,10 +150,9 @@ int spawn_run(const struct spawn *spawn, char **ret_tail, struct err *err)
 
 	if (!output || spawn->timeout_usec == 0)
 		return err_set(err, output ? -EINVAL : -ENOMEM, "%s: %m", name);
-	output->label = spawn->label;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, -errno, "%s: pipe: %m", name);
-	output_out = ends[0];
+	*output = (struct output){.label = spawn->label, .fd = output_out = ends[0]};
 	output_in = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, -errno, "%s: pipe: %m", name);
@@ -253,7 +171,7 @@ int spawn_run(const struct spawn *spawn, char **ret_tail, struct err *err)
 		return err_set(err, -errno, "%s: fork: %m", name);
 	(void)close(steal_fd(&output_in));
 	(void)close(steal_fd(&report_in));
-	r = follow(output, output_out, report_out, &verdict);
+	r = follow(output, report_out, &verdict);
 	while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
 		;
 	return r < 0 ? err_set(err, r, "%s: its keeper was killed", name)

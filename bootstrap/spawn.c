@@ -347,20 +347,20 @@ void spawn_sweep(void)
 	}
 }
 
-bool spawn_find(const char *program)
+int spawn_find(const char *program, char *ret_path, size_t size)
 {
 	static const char path[] = SPAWN_PATH;
 
-	if (strchr(program, '/'))
-		return access(program, X_OK) == 0;
-	for (const char *p = path; *p; p += strcspn(p, ":"), p += *p == ':') {
-		char candidate[256];
-
-		snprintf(candidate, sizeof candidate, "%.*s/%s", (int)strcspn(p, ":"), p, program);
-		if (access(candidate, X_OK) == 0)
-			return true;
+	if (strchr(program, '/')) {
+		snprintf(ret_path, size, "%s", program);
+		return access(program, X_OK) == 0 ? 0 : -ENOENT;
 	}
-	return false;
+	for (const char *p = path; *p; p += strcspn(p, ":"), p += *p == ':') {
+		snprintf(ret_path, size, "%.*s/%s", (int)strcspn(p, ":"), p, program);
+		if (access(ret_path, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
 }
 
 const char *spawn_ending(int wait_status, char *buffer, size_t size)

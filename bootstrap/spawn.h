@@ -22,10 +22,8 @@
 #include "err.h"
 
 #define SPAWN_PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SPAWN_ENV_MAX    80   /* variables, ours included */
-#define SPAWN_GROUPS_MAX 256  /* supplementary groups of a user */
-#define SPAWN_TAIL_MAX   4096 /* bytes of output that are kept: the last ones */
-#define SPAWN_LINE_MAX   1024 /* bytes of a line that is passed on; a longer one is cut up */
+#define SPAWN_ENV_MAX    80                /* variables, ours included */
+#define SPAWN_GROUPS_MAX 256               /* supplementary groups of a user */
 #define SPAWN_GRACE_USEC (10 * 1000000ull) /* from TERM to KILL, and from KILL to giving up */
 
 struct spawn {
@@ -44,8 +42,8 @@ struct spawn {
 };
 
 /*
- * Runs the program to its end. `ret_tail` (may be NULL) gets the last SPAWN_TAIL_MAX bytes of what
- * it wrote to standard output and error, and a NUL; the caller frees.
+ * Runs the program to its end. `ret_tail` (may be NULL) gets the last OUTPUT_TAIL_MAX bytes
+ * (output.h) of what it wrote to standard output and error, and a NUL; the caller frees.
  *
  * Returns 0 if it exited with 0; -ECHILD if it did not (the text has the exit status or signal, and
  * the last lines of output); -ETIMEDOUT; or what kept it from running, among these -ENOENT and
@@ -72,8 +70,8 @@ bool spawn_has_ended(pid_t pid);
  */
 void spawn_sweep(void);
 
-/* Whether PATH has a program of this name. */
-bool spawn_find(const char *program);
+/* The program of this name in SPAWN_PATH; one with a slash is where it says. -ENOENT. */
+int spawn_find(const char *program, char *ret_path, size_t size);
 
 /* "www-data", "www-data:adm", "1000:1000" to numbers; without a group, the user's own. -ESRCH. */
 int spawn_owner(const char *owner, uid_t *ret_uid, gid_t *ret_gid, struct err *err);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 #
 # What the system tests in bash share: TAP, namespaces and a directory that end with the test
 # however it ends, the metadata simulator, loop devices, and the programs under test.
@@ -48,6 +49,8 @@ in_namespaces() {
 	if [ "${1-}" = --inside ]; then
 		work=$2
 		ip link set lo up
+		# Where systemd is process 1, its units would be the machine's, not the test's.
+		[ ! -d /run/systemd ] || mount -t tmpfs tmpfs /run/systemd
 		copy_programs
 		return
 	fi
