@@ -14,12 +14,13 @@
 #include "device.h"
 #include "file.h"
 #include "filesystem.h"
+#include "grow.h"
+#include "host.h"
 #include "intent.h"
 #include "mount.h"
 #include "page-file.h"
 #include "release.h"
 #include "spawn.h"
-#include "supervisor.h"
 #include "template.h"
 
 /* -- disks: content and proof, each in a thread of its own -- */
@@ -151,17 +152,22 @@ static void look_at_mount(const struct config_volume *wanted, struct inventory_v
 		ret->gid = st.st_gid;
 		ret->mode = st.st_mode & 07777;
 	}
+	if (strcmp(mount.type, wanted->filesystem->name) == 0)
+		(void)grow_used(
+			wanted->filesystem, mount.source, wanted->mount, &ret->mounted_size);
 }
 
 static void look_at_wish(const struct config_volume *wanted, struct inventory_volume *ret)
 {
+	char program[256];
+
 	*ret = (struct inventory_volume){0};
 	if (wanted->device)
 		resolve_device(wanted->device, ret);
 	look_at_mount(wanted, ret);
 	ret->owner_known = wanted->owner &&
 			   spawn_owner(wanted->owner, &ret->owner_uid, &ret->owner_gid, NULL) == 0;
-	ret->mkfs_there = spawn_find(wanted->filesystem->mkfs[0]);
+	ret->mkfs_there = spawn_find(wanted->filesystem->mkfs[0], program, sizeof program) == 0;
 }
 
 /* -- the page and the apps -- */
@@ -180,7 +186,8 @@ static void look_at_app(const struct inventory_request *request, size_t i,
 	const struct inventory *previous, struct inventory_app *ret)
 {
 	const struct config_app *wanted = &request->config->apps[i];
-	struct supervisor_status status;
+	const struct host_app host_app = {request->config, wanted, request->state};
+	struct host_app_status status;
 	struct err err = {0};
 
 	if (previous && previous->apps[i].wanted[0])
@@ -191,7 +198,7 @@ static void look_at_app(const struct inventory_request *request, size_t i,
 		ret->wanted_err = err;
 	if (release_current(wanted, ret->current, NULL) < 0)
 		ret->current[0] = '\0';
-	if (supervisor_read(wanted, request->state, &status) < 0 || !status.running)
+	if (host_to_ask(request->state)->app_read(&host_app, &status) < 0 || !status.running)
 		return;
 	ret->running = true;
 	ret->running_as_configured = status.as_configured;

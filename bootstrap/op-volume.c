@@ -10,13 +10,16 @@
 #include "device.h"
 #include "file.h"
 #include "filesystem.h"
+#include "grow.h"
+#include "host.h"
 #include "intent.h"
 #include "mkfs.h"
-#include "mount.h"
 #include "op.h"
 #include "spawn.h"
+#include "state.h"
 
-#define MIB ((size_t)1 << 20)
+#define MIB         ((size_t)1 << 20)
+#define OPTIONS_MAX 512 /* what a line of configuration holds, and more */
 
 /* Holds the disk of the plan: the same one, locked, read anew. */
 static int hold(const struct volume *planned, int *ret_fd, struct volume *ret_now, struct err *err)
@@ -123,8 +126,11 @@ int op_format(struct op *op, struct err *err)
 		r = blank_unchanged(fd, &volume, err);
 	if (r == 0 && volume.half_made)
 		r = clear_half_made(fd, &volume, err);
+	op->mkfs_began = state_now();
 	if (r == 0)
 		r = mkfs_run(wanted->filesystem, wanted->label, uuid, fd, err);
+	if (r == 0)
+		op->mkfs_ended = state_now();
 	if (r == 0)
 		r = verify(fd, wanted, &volume, uuid, err);
 	if (r == 0)
@@ -155,6 +161,8 @@ static int set_owner(const struct config_volume *wanted, struct err *err)
 /* A record that is left of a format which had ended: the file system is complete. */
 static int mount_disk(struct op *op, const struct config_volume *wanted, struct err *err)
 {
+	const char *clone = op->step->clone_option;
+	char options[OPTIONS_MAX];
 	const struct volume *planned = op->step->volume;
 	_cleanup_close_ int fd = -1;
 	struct volume volume;
@@ -169,10 +177,13 @@ static int mount_disk(struct op *op, const struct config_volume *wanted, struct 
 		r = intent_remove(op->data, &volume, err);
 	if (r < 0)
 		return r;
+	snprintf(options, sizeof options, "%s%s%s", wanted->options ? wanted->options : "",
+		wanted->options && clone ? "," : "", clone ? clone : "");
 	r = file_make_directories(wanted->mount);
-	return r < 0 ? err_set(err, r, "%s: %m", wanted->mount)
-		     : mount_attach(volume.node, wanted->mount, wanted->filesystem->name,
-			       wanted->options, err);
+	if (r < 0)
+		return err_set(err, r, "%s: %m", wanted->mount);
+	return host()->mount(
+		&volume, wanted->mount, wanted->filesystem->name, options[0] ? options : NULL, err);
 }
 
 int op_mount(struct op *op, struct err *err)
@@ -183,4 +194,23 @@ int op_mount(struct op *op, struct err *err)
 	if (op->step->sign == PLAN_CREATE)
 		r = mount_disk(op, wanted, err);
 	return r < 0 ? r : set_owner(wanted, err);
+}
+
+int op_grow(struct op *op, struct err *err)
+{
+	const struct config_volume *wanted = &op->config->volumes[op->step->index];
+	const struct volume *volume = op->step->volume;
+	char text[VOLUME_SIZE_TEXT_MAX];
+	uint64_t used;
+	int r = grow_run(wanted->filesystem, volume->node, wanted->mount, err);
+
+	if (r == 0)
+		r = grow_used(wanted->filesystem, volume->node, wanted->mount, &used);
+	else
+		return err_wrap(err, r, "%s", wanted->mount);
+	if (r < 0)
+		return err_set(err, r, "%s: its size cannot be read: %m", wanted->mount);
+	volume_size_text(used, text);
+	snprintf(op->note, sizeof op->note, "%s", text);
+	return 0;
 }

@@ -14,11 +14,13 @@ struct op {
 	const struct config *config;
 	const char *state, *data; /* directories */
 	const struct plan_step *step;
-	char note[OP_NOTE_MAX]; /* what was done beyond the step's own words; "" nothing */
+	uint64_t mkfs_began, mkfs_ended; /* format: when mkfs ran, state_now(); 0: it did not */
+	char note[OP_NOTE_MAX];          /* what was done beyond the step's own words; "" nothing */
 };
 
 int op_format(struct op *op, struct err *err);
 int op_mount(struct op *op, struct err *err);
+int op_grow(struct op *op, struct err *err);
 int op_page(struct op *op, struct err *err);
 int op_release(struct op *op, struct err *err);
 int op_run(struct op *op, struct err *err);

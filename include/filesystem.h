@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * filesystem: what can be made on a blank volume, as a table: the mkfs program and its arguments,
- * the longest label, the smallest device.
+ * the longest label, the smallest device, and the program that grows it.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ struct filesystem {
 	size_t label_max;                      /* bytes */
 	uint64_t size_min;                     /* bytes */
 	const char *clone_option; /* mount option for a clone beside its origin, or NULL */
+	const char *grow[FILESYSTEM_ARGS_MAX]; /* argv while it is mounted; NULL-ended. … */
+	bool grow_device;                      /* … then the device, or else the mount point */
 };
 
 /* NULL when there is none of that name. */

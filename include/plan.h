@@ -16,6 +16,7 @@
 #include "volume.h"
 
 #define RELEASE_ID_MAX 64
+#define PLAN_GROW_MIN  (16ull << 20) /* bytes that a file system may leave unused at its end */
 
 /* What is there, for one [volume] of configuration. */
 struct inventory_volume {
@@ -34,7 +35,8 @@ struct inventory_volume {
 	bool owner_known;
 	uid_t owner_uid;
 	gid_t owner_gid;
-	bool mkfs_there; /* the mkfs program is installed */
+	bool mkfs_there;       /* the mkfs program is installed */
+	uint64_t mounted_size; /* what the file system mounted there uses of its disk; 0 unknown */
 };
 
 struct inventory_index {
@@ -71,7 +73,14 @@ enum plan_sign {
 };
 
 enum plan_subject { PLAN_VOLUME, PLAN_INDEX, PLAN_APP };
-enum plan_op { PLAN_OP_FORMAT, PLAN_OP_MOUNT, PLAN_OP_PAGE, PLAN_OP_RELEASE, PLAN_OP_RUN };
+enum plan_op {
+	PLAN_OP_FORMAT,
+	PLAN_OP_MOUNT,
+	PLAN_OP_GROW,
+	PLAN_OP_PAGE,
+	PLAN_OP_RELEASE,
+	PLAN_OP_RUN
+};
 
 struct plan_step {
 	enum plan_subject subject;
@@ -81,12 +90,13 @@ struct plan_step {
 	char what[320];   /* "/dev/nvme1n1 as xfs" */
 	char reason[512]; /* why this sign */
 	const struct volume
-		*volume; /* PLAN_VOLUME: the disk, borrowed from the inventory; or NULL */
-	char *page;      /* PLAN_OP_PAGE: what will be written */
+		*volume;          /* PLAN_VOLUME: the disk, borrowed from the inventory; or NULL */
+	const char *clone_option; /* PLAN_OP_MOUNT: another disk here has the same UUID; or NULL */
+	char *page;               /* PLAN_OP_PAGE: what will be written */
 	const struct config_volume *after; /* only once this volume is mounted; NULL: now */
 };
 
-#define PLAN_STEPS_MAX (2 * (CONFIG_VOLUMES_MAX + CONFIG_APPS_MAX) + 1)
+#define PLAN_STEPS_MAX (3 * CONFIG_VOLUMES_MAX + 2 * CONFIG_APPS_MAX + 1)
 
 struct plan {
 	struct plan_step steps[PLAN_STEPS_MAX];
@@ -105,7 +115,7 @@ const char *plan_sign_mark(enum plan_sign sign);
 /* "volume data", "index", "app web" into `buffer`. */
 void plan_subject_name(
 	const struct config *config, const struct plan_step *step, char *buffer, size_t size);
-/* "format", "mount", "page", "release", "run". */
+/* "format", "mount", "grow", "page", "release", "run". */
 const char *plan_op_name(enum plan_op op);
 
 /* [{"subject", "op", "sign", "what", "reason", "evidence": […]}]; a new reference. */

@@ -707,6 +707,7 @@ static void do_step(const struct plan_step *step)
 		if (config->volumes[step->index].mode != CONFIG_MODE_UNSET)
 			there->mode = config->volumes[step->index].mode;
 		break;
+	case PLAN_OP_GROW: there->mounted_size = disk->size; break;
 	case PLAN_OP_PAGE:
 		check_hidden(config->index.path);
 		free(inventory.index.content);
@@ -830,6 +831,71 @@ static void test_as_wanted(void)
 	ok(!plan_free(NULL), "NULL can be freed");
 }
 
+static void test_grow(void)
+{
+	struct inventory_volume *there = &inventory.for_volumes[0];
+
+	machine(DATA);
+	mounted(0, attach("sdf"), "xfs");
+	there->mounted_size = 8 * GIB - PLAN_GROW_MIN + 1;
+	ok(!strstr(planned(), "grow"),
+		"a file system that fills its volume, all but the end, stays");
+	there->mounted_size = 6 * GIB;
+	ok(strstr(planned(), "~ volume data grow: /data from 6 GiB to 8 GiB (the volume is larger "
+			     "than its xfs)") != NULL,
+		"one whose volume was enlarged grows");
+	ok(walk() == 2 && all_kept(), "until it fills it");
+	there->mounted_size = 9 * GIB;
+	ok(all_kept(), "what is larger than its volume is no matter of growing");
+	there->mounted_size = 0;
+	ok(all_kept(), "nor what nobody knows");
+	machine(DATA "grow = no\n");
+	mounted(0, attach("sdf"), "xfs");
+	there->mounted_size = 6 * GIB;
+	ok(all_kept(), "with grow = no it stays as it is");
+}
+
+static const char *clone_option(size_t i)
+{
+	(void)planned();
+	for (size_t j = 0; j < plan->n; j++)
+		if (plan->steps[j].op == PLAN_OP_MOUNT && plan->steps[j].index == i)
+			return plan->steps[j].clone_option;
+	return "no such step";
+}
+
+static void test_clone(void)
+{
+	struct volume *origin, *clone;
+
+	machine(DATA "[volume copy]\ndevice = /dev/sdg\nmount = /copy\n");
+	origin = attach("sdf");
+	clone = attach("sdg");
+	fill(origin, "xfs", "data");
+	fill(clone, "xfs", "data");
+	ok(!clone_option(1), "two file systems are no clones");
+	strcpy(origin->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3341");
+	strcpy(clone->uuid, origin->uuid);
+	is_str(clone_option(1), "nouuid", "a clone of an XFS is mounted beside its origin");
+	mounted(0, origin, "xfs");
+	is_str(clone_option(1), "nouuid", "also when that is mounted already");
+	inventory.n_volumes = 1;
+	*origin = *clone;
+	strcpy(origin->mapping, "sdf");
+	origin->mount[0] = '\0';
+	inventory.for_volumes[0].mounted = false;
+	ok(!clone_option(0), "but never needlessly");
+	machine(DATA "filesystem = ext4\n[volume copy]\ndevice = /dev/sdg\nmount = /copy\n"
+		     "filesystem = ext4\n");
+	for (size_t i = 0; i < 2; i++) {
+		struct volume *disk = attach(i ? "sdg" : "sdf");
+
+		fill(disk, "ext4", "data");
+		strcpy(disk->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3341");
+	}
+	ok(!clone_option(1), "ext4 needs no word for it");
+}
+
 /* -- JSON -- */
 
 static void test_json(void)
@@ -901,6 +967,8 @@ int main(void)
 	test_named_twice();
 	test_owner();
 	test_mounted_other();
+	test_grow();
+	test_clone();
 	test_instance_store();
 	test_nested();
 	test_index();

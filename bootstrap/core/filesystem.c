@@ -15,7 +15,8 @@ static const struct filesystem filesystems[] = {
 		.uuid_prefix = "uuid=",
 		.label_max = 12,
 		.size_min = 300ull << 20,
-		.clone_option = "nouuid"},
+		.clone_option = "nouuid",
+		.grow = {"xfs_growfs", "-d"}},
 	{.name = "ext4",
 		.package = "e2fsprogs",
 		.mkfs = {"mkfs.ext4", "-q", "-E", "nodiscard,lazy_itable_init=1"},
@@ -23,7 +24,9 @@ static const struct filesystem filesystems[] = {
 		.uuid_option = "-U",
 		.uuid_prefix = "",
 		.label_max = 16,
-		.size_min = 16ull << 20},
+		.size_min = 16ull << 20,
+		.grow = {"resize2fs"},
+		.grow_device = true},
 	{.name = "btrfs",
 		.package = "btrfs-progs",
 		.mkfs = {"mkfs.btrfs", "-q", "-K"},
@@ -31,7 +34,8 @@ static const struct filesystem filesystems[] = {
 		.uuid_option = "-U",
 		.uuid_prefix = "",
 		.label_max = 255,
-		.size_min = 114ull << 20},
+		.size_min = 114ull << 20,
+		.grow = {"btrfs", "filesystem", "resize", "max"}},
 };
 
 const struct filesystem *filesystem_find(const char *name)

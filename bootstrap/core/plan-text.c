@@ -18,6 +18,7 @@ static const struct {
 static const char *const ops[] = {
 	[PLAN_OP_FORMAT] = "format",
 	[PLAN_OP_MOUNT] = "mount",
+	[PLAN_OP_GROW] = "grow",
 	[PLAN_OP_PAGE] = "page",
 	[PLAN_OP_RELEASE] = "release",
 	[PLAN_OP_RUN] = "run",

@@ -126,6 +126,24 @@ static bool owner_differs(const struct config_volume *wanted, const struct inven
 	       (wanted->mode != CONFIG_MODE_UNSET && there->mode != wanted->mode);
 }
 
+/* The volume was enlarged. */
+static void plan_grow(struct making *m, size_t i, const struct volume *volume)
+{
+	const struct config_volume *wanted = &m->config->volumes[i];
+	uint64_t size = m->inventory->for_volumes[i].mounted_size;
+	char now[VOLUME_SIZE_TEXT_MAX], then[VOLUME_SIZE_TEXT_MAX];
+	struct plan_step *step;
+
+	if (size == 0 || volume->size < size + PLAN_GROW_MIN)
+		return;
+	volume_size_text(size, now);
+	volume_size_text(volume->size, then);
+	step = step_add(m, PLAN_VOLUME, i, PLAN_OP_GROW, PLAN_CHANGE,
+		"the volume is larger than its %s", wanted->filesystem->name);
+	step->volume = volume;
+	snprintf(step->what, sizeof step->what, "%s from %s to %s", wanted->mount, now, then);
+}
+
 static void plan_mounted(struct making *m, size_t i, const struct volume *volume)
 {
 	const struct config_volume *wanted = &m->config->volumes[i];
@@ -148,6 +166,8 @@ static void plan_mounted(struct making *m, size_t i, const struct volume *volume
 		step = step_add(m, PLAN_VOLUME, i, PLAN_OP_MOUNT, PLAN_KEEP, "is mounted");
 	step->volume = volume;
 	snprintf(step->what, sizeof step->what, "%s", wanted->mount);
+	if (wanted->grow)
+		plan_grow(m, i, volume);
 }
 
 static bool is_mounted(const struct making *m, size_t i)
@@ -185,6 +205,19 @@ static const struct config_volume *missing_for_app(const struct making *m, const
 	return missing;
 }
 
+/* A clone beside its origin: XFS mounts no second one of a UUID unless told. */
+static bool has_twin(const struct making *m, const struct volume *volume)
+{
+	for (size_t i = 0; i < m->inventory->n_volumes; i++) {
+		const struct volume *other = &m->inventory->volumes[i];
+
+		if (other != volume && volume->uuid[0] && strcmp(other->uuid, volume->uuid) == 0 &&
+			strcmp(other->type, volume->type) == 0)
+			return true;
+	}
+	return false;
+}
+
 static struct plan_step *plan_mount(struct making *m, size_t i, const struct volume *volume)
 {
 	const struct config_volume *wanted = &m->config->volumes[i];
@@ -194,9 +227,13 @@ static struct plan_step *plan_mount(struct making *m, size_t i, const struct vol
 
 	step->volume = volume;
 	step->after = outer;
-	snprintf(step->what, sizeof step->what, "%s%s%s%s%s", wanted->mount,
+	if (has_twin(m, volume))
+		step->clone_option = wanted->filesystem->clone_option;
+	snprintf(step->what, sizeof step->what, "%s%s%s%s%s%s%s", wanted->mount,
 		wanted->owner ? " owner " : "", wanted->owner ? wanted->owner : "",
-		wanted->options ? " options " : "", wanted->options ? wanted->options : "");
+		wanted->options ? " options " : "", wanted->options ? wanted->options : "",
+		step->clone_option ? " beside its origin: " : "",
+		step->clone_option ? step->clone_option : "");
 	return step;
 }
 
