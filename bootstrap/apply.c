@@ -20,6 +20,7 @@
 static int (*const ops[])(struct op *op, struct err *err) = {
 	[PLAN_OP_FORMAT] = op_format,
 	[PLAN_OP_MOUNT] = op_mount,
+	[PLAN_OP_GROW] = op_grow,
 	[PLAN_OP_PAGE] = op_page,
 	[PLAN_OP_RELEASE] = op_release,
 	[PLAN_OP_RUN] = op_run,
@@ -49,7 +50,7 @@ static void work(struct worker_pipe *pipe, void *userdata)
 			.data = walk->options->data,
 			.step = &subject->plan->steps[i]};
 		struct worker_message message = {.step = i};
-		uint64_t began = walk_now();
+		uint64_t began = state_now();
 
 		if (!walk_is_of(op.step, subject) || !walk_is_work(op.step))
 			continue;
@@ -57,10 +58,26 @@ static void work(struct worker_pipe *pipe, void *userdata)
 		r = ops[op.step->op](&op, &message.err);
 		message.ended = true;
 		message.result = r;
-		message.seconds = (double)(walk_now() - began) / 1e6;
+		message.seconds = (double)(state_now() - began) / 1e6;
+		message.program_began = op.mkfs_began;
+		message.program_ended = op.mkfs_ended;
 		memcpy(message.note, op.note, sizeof op.note);
 		worker_tell(pipe, &message);
 	}
+}
+
+static void note_moments(const struct subject *subject, const struct plan_step *step,
+	const struct worker_message *message)
+{
+	struct state *state = &subject->walk->state;
+	uint64_t now = state_now();
+	char name[96];
+
+	plan_subject_name(subject->walk->config, step, name, sizeof name);
+	state_note(state, now - (uint64_t)(message->seconds * 1e6), now, "%s: %s", name,
+		plan_op_name(step->op));
+	if (message->program_ended)
+		state_note(state, message->program_began, message->program_ended, "%s: mkfs", name);
 }
 
 static void on_told(const struct worker_message *message, void *userdata)
@@ -69,6 +86,8 @@ static void on_told(const struct worker_message *message, void *userdata)
 	const struct plan_step *step = &subject->plan->steps[message->step];
 
 	subject->touched = true;
+	if (message->ended)
+		note_moments(subject, step, message);
 	if (message->ended && message->result < 0) {
 		subject->failed = true;
 		subject->err = message->err;
@@ -172,28 +191,40 @@ static int copy_page(const struct walk *walk, struct err *err)
 	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
 }
 
-static int write_state(struct walk *walk, bool settled, struct state *ret_state, struct err *err)
+static int write_state(struct walk *walk, bool settled, struct err *err)
 {
 	int r = copy_page(walk, err);
 
-	walk_state(walk, settled, ret_state);
-	return r < 0 ? r : state_write(ret_state, walk->options->state, err);
+	walk_state(walk, settled);
+	return r < 0 ? r : state_write(&walk->state, walk->options->state, err);
 }
 
-static int take_round(struct walk *walk, struct state *ret_state, struct err *err)
+static int look(struct walk *walk, struct err *err)
 {
-	struct inventory_request request = {
-		.config = walk->config, .state = walk->options->state, .data = walk->options->data};
+	const struct inventory_request request = {.config = walk->config,
+		.state = walk->options->state,
+		.data = walk->options->data,
+		.sources = walk_sees_sources(walk)};
 	struct inventory *inventory;
-	int r;
+	int r = inventory_take(&request, walk->inventory, &inventory, err);
 
-	walk->rounds++;
-	request.sources = walk_sees_sources(walk);
-	r = inventory_take(&request, walk->inventory, &inventory, err);
 	if (r < 0)
 		return r;
 	inventory_free(walk->inventory);
 	walk->inventory = inventory;
+	return 0;
+}
+
+static int take_round(struct walk *walk, struct err *err)
+{
+	struct inventory *inventory;
+	int r;
+
+	walk->rounds++;
+	r = look(walk, err);
+	if (r < 0)
+		return r;
+	inventory = walk->inventory;
 	if (!walk->metadata_pending)
 		inventory->metadata_trouble = walk->metadata_err;
 	else
@@ -204,17 +235,17 @@ static int take_round(struct walk *walk, struct state *ret_state, struct err *er
 		return err_set(err, r, "%m");
 	walk->look = !walk_sees_sources(walk) && walk->config->n_apps > 0;
 	r = start_ready(walk, err);
-	return r < 0 ? r : write_state(walk, false, ret_state, err);
+	return r < 0 ? r : write_state(walk, false, err);
 }
 
-static bool is_busy(const struct walk *walk, const struct state *state)
+static bool is_busy(const struct walk *walk)
 {
 	bool busy = walk->look || walk->metadata_pending;
 
 	for (size_t i = 0; i < walk->n_subjects; i++)
 		busy |= walk->subjects[i].working ||
 			(walk->subjects[i].kind == PLAN_VOLUME && !walk->subjects[i].left_out &&
-				state->items[i].status == STATE_WAITING);
+				walk->state.items[i].status == STATE_WAITING);
 	return busy;
 }
 
@@ -244,7 +275,10 @@ static void on_metadata(
 {
 	struct walk *walk = userdata;
 
+	uint64_t answered = imds_answered(walk->service->imds);
+
 	walk->metadata_pending = false;
+	state_note(&walk->state, answered ? answered : walk->started, state_now(), "metadata");
 	if (result < 0) {
 		walk->metadata_err = *err;
 	} else {
@@ -269,7 +303,7 @@ static void list_subjects(struct walk *walk)
 			(struct subject){.walk = walk, .kind = PLAN_APP, .index = i};
 }
 
-/* --device: only the volumes that this device is for. */
+/* --device: of the volumes only those that this device is for, and what waits for them. */
 static int leave_out(struct walk *walk, struct err *err)
 {
 	const char *device = walk->options->device;
@@ -278,8 +312,10 @@ static int leave_out(struct walk *walk, struct err *err)
 	for (size_t i = 0; device && i < walk->n_subjects; i++) {
 		struct subject *subject = &walk->subjects[i];
 
+		if (subject->kind != PLAN_VOLUME)
+			continue;
 		subject->left_out = true;
-		for (size_t j = 0; j < walk->plan->n && subject->kind == PLAN_VOLUME; j++) {
+		for (size_t j = 0; j < walk->plan->n; j++) {
 			const struct plan_step *step = &walk->plan->steps[j];
 
 			if (walk_is_of(step, subject) && step->volume &&
@@ -298,10 +334,10 @@ static int leave_out(struct walk *walk, struct err *err)
 /* Until something happened, or a device may have arrived. */
 static int rest(struct walk *walk)
 {
-	uint64_t until = walk_now() + TICK, time;
+	uint64_t until = state_now() + TICK, time;
 	int r = 0;
 
-	while (r >= 0 && !walk->look && (time = walk_now()) < until)
+	while (r >= 0 && !walk->look && (time = state_now()) < until)
 		r = sd_event_run(walk->service->event, until - time);
 	return r < 0 ? r : 0;
 }
@@ -309,28 +345,26 @@ static int rest(struct walk *walk)
 /* Until the service answers, we are who we were at the last apply since boot. */
 static void remember(struct walk *walk)
 {
-	if (state_read(walk->options->state, &walk->before, NULL) == 0)
-		walk->metadata = steal_ptr(walk->before->metadata);
+	if (state_read(walk->options->state, &walk->before, NULL) < 0)
+		return;
+	walk->metadata = steal_ptr(walk->before->metadata);
+	memcpy(walk->state.moments, walk->before->moments, sizeof walk->state.moments);
+	walk->state.n_moments = walk->before->n_moments;
 }
 
-static int walk_on(
-	struct walk *walk, uint64_t imds_timeout_usec, enum status *ret_status, struct err *err)
+static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 {
 	struct check checks[STATUS_CHECKS_MAX];
-	struct state state = {0};
 	int r;
 
 	remember(walk);
 	walk->metadata_pending = true;
-	r = metadata_collect(walk->service->imds, imds_timeout_usec, on_metadata, walk);
+	r = metadata_collect(
+		walk->service->imds, walk->options->imds_timeout_usec, on_metadata, walk);
 	if (r < 0)
 		return err_set(err, r, "metadata service: %m");
 	if (walk->options->device) { /* a first plan, to know which volumes it is for */
-		struct inventory_request request = {.config = walk->config,
-			.state = walk->options->state,
-			.data = walk->options->data};
-
-		r = inventory_take(&request, NULL, &walk->inventory, err);
+		r = look(walk, err);
 		if (r == 0)
 			r = plan_make(walk->config, NULL, walk->inventory, &walk->plan);
 		if (r == 0)
@@ -338,35 +372,39 @@ static int walk_on(
 	}
 	do {
 		if (r == 0)
-			r = take_round(walk, &state, err);
-		if (r == 0 && is_busy(walk, &state))
+			r = take_round(walk, err);
+		if (r == 0 && is_busy(walk))
 			r = rest(walk);
-	} while (r == 0 && is_busy(walk, &state));
+	} while (r == 0 && is_busy(walk));
 	if (r < 0)
 		return r;
 	tell_rest(walk);
-	r = write_state(walk, true, &state, err);
-	*ret_status = status_decide(checks, state_checks(&state, checks), false);
+	state_note(&walk->state, walk->started, state_now(), "apply");
+	r = write_state(walk, true, err);
+	*ret_status = status_decide(checks, state_checks(&walk->state, checks), false);
 	return r;
 }
 
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
-	uint64_t imds_timeout_usec, apply_tell report, void *userdata, enum status *ret_status,
+	struct inventory *ahead, apply_tell report, void *userdata, enum status *ret_status,
 	struct err *err)
 {
 	struct walk *walk = calloc(1, sizeof *walk);
 	int r;
 
-	if (!walk)
+	if (!walk) {
+		inventory_free(ahead);
 		return err_set(err, -ENOMEM, "%m");
+	}
 	*walk = (struct walk){.options = options,
 		.config = config,
 		.service = service,
 		.tell = report,
 		.userdata = userdata,
-		.started = walk_now()};
+		.inventory = ahead,
+		.started = state_now()};
 	list_subjects(walk);
-	r = walk_on(walk, imds_timeout_usec, ret_status, err);
+	r = walk_on(walk, ret_status, err);
 	plan_free(walk->plan);
 	inventory_free(walk->inventory);
 	metadata_free(walk->metadata);

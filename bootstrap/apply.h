@@ -8,6 +8,7 @@
 #pragma once
 
 #include "command.h"
+#include "inventory.h"
 #include "plan.h"
 #include "state.h"
 
@@ -31,9 +32,11 @@ struct apply_report {
 typedef void (*apply_tell)(const struct apply_report *report, void *userdata);
 
 /*
- * Converges. `service` answers metadata, for at most `imds_timeout_usec`. Returns the status that
- * the state then has, or a negative errno with words when it could not even look.
+ * Converges. `service` answers metadata, for at most options->imds_timeout_usec. `ahead`, which is
+ * taken over, is what is known of the machine already, or NULL. Returns the status that
+ * the state then has, or a negative errno with words when it could not even look. -ENODEV:
+ * options->device is none of the configuration's, and nothing was done.
  */
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
-	uint64_t imds_timeout_usec, apply_tell tell, void *userdata, enum status *ret_status,
+	struct inventory *ahead, apply_tell tell, void *userdata, enum status *ret_status,
 	struct err *err);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "apply.h"
-#include "file.h"
 #include "log.h"
 #include "show.h"
 
@@ -55,30 +54,6 @@ static void collect_report(const struct apply_report *report, void *userdata)
 			"text", report->text, "seconds", report->seconds));
 }
 
-/* One apply at a time; the lock ends with the process. */
-static int take_lock(const char *state, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
-	int r = file_make_directories(state);
-
-	snprintf(path, sizeof path, "%s/apply.lock", state);
-	if (r == 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		r = fd < 0 ? -errno : 0;
-	}
-	if (r < 0)
-		return err_set(err, r, "%s: %m", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_notice("another apply is at work; waiting for it to end");
-		while (flock(fd, LOCK_EX) < 0)
-			if (errno != EINTR)
-				return err_set(err, -errno, "%s: %m", path);
-	}
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
 /* --device as its canonical node, as the plan has it. */
 static int canonical_device(struct options *options, char *buffer, struct err *err)
 {
@@ -90,26 +65,109 @@ static int canonical_device(struct options *options, char *buffer, struct err *e
 	return 0;
 }
 
-static int run(const struct options *given, const struct config *config, enum status *ret_status,
+/* What cannot even be planned: for /instance, which is not to say "starting" for ever. */
+static void tell_state(const struct options *options, const char *reason)
+{
+	struct state *state = calloc(1, sizeof *state);
+	struct err err;
+
+	if (!state)
+		return;
+	state->settled = true;
+	state->updated = time(NULL);
+	state->n_items = 1;
+	state->items[0] = (struct state_item){.kind = STATE_BOOTSTRAP,
+		.name = "bootstrap",
+		.required = true,
+		.status = STATE_FAILED};
+	snprintf(state->items[0].reason, sizeof state->items[0].reason, "%.250s", reason);
+	if (state_write(state, options->state, &err) < 0)
+		log_error("%s", err.text);
+	free(state);
+}
+
+/*
+ * The configuration with what user-data adds to it. Until that is known nothing is done: it may say
+ * something else about the same volume. If the service never says, the files are what there is.
+ * Returns 1 when user-data has an error, which is told then.
+ */
+static int complete_config(const struct options *options, struct service *service,
+	struct config **config, struct inventory **ret_ahead, struct err *err)
+{
+	const struct inventory_request request = {
+		.config = *config, .state = options->state, .data = options->data};
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	_cleanup_(config_free_p) struct config *complete = NULL;
+	struct ahead *ahead = NULL;
+	struct err words;
+	int r = config_layer_read(options->state, &layer);
+
+	if (r == 0)
+		return 0; /* known since boot, and loaded */
+	ahead = ahead_start(&request);
+	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
+	*ret_ahead = ahead_finish(ahead);
+	if (r < 0 && r != -EBADMSG) {
+		log_warning("user-data is not known, the files alone count: %s", words.text);
+		return 0;
+	}
+	if (r == -EBADMSG) {
+		log_error("user-data: %s", words.text);
+	} else if (layer.text &&
+		   command_config_with(options, &layer, &complete, &words) != EXIT_DONE) {
+		r = -EBADMSG;
+	}
+	if (r < 0) {
+		tell_state(options, words.text);
+		return 1;
+	}
+	if (complete) {
+		config_free(*config);
+		*config = steal_ptr(complete);
+	}
+	return config_layer_write(options->state, &layer, err);
+}
+
+static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
+{
+	uint64_t spent = state_now() - began;
+
+	return spent < timeout_usec ? timeout_usec - spent : 0;
+}
+
+/* 1: a bad configuration. */
+static int run(const struct options *given, struct config **config, enum status *ret_status,
 	struct err *err)
 {
 	_cleanup_close_ int lock = -1;
 	struct options options = *given;
 	json_t *steps = json_array();
 	struct service service = {0};
+	struct inventory *ahead = NULL;
+	uint64_t began;
 	char device[PATH_MAX];
 	int r;
 
 	(void)umask(022);
+	if (!options.imds_timeout_usec)
+		options.imds_timeout_usec = TIMEOUT_DEFAULT;
 	r = canonical_device(&options, device, err);
 	if (r == 0)
-		r = take_lock(options.state, &lock, err);
+		r = command_lock(options.state, &lock, err);
+	if (r == 1) {
+		log_notice("another apply is at work; waiting for it to end");
+		r = command_lock_wait(lock, err);
+	}
 	if (r == 0)
 		r = service_open(&options, &service, err);
+	began = state_now();
 	if (r == 0)
-		r = apply_walk(&options, config, &service,
-			options.imds_timeout_usec ? options.imds_timeout_usec : TIMEOUT_DEFAULT,
+		r = complete_config(&options, &service, config, &ahead, err);
+	options.imds_timeout_usec = time_left(began, options.imds_timeout_usec);
+	if (r == 0)
+		r = apply_walk(&options, *config, &service, steal_ptr(ahead),
 			options.json ? collect_report : print_report, steps, ret_status, err);
+	inventory_free(ahead);
 	service_close(&service);
 	if (r == 0 && options.json)
 		command_print_json(json_pack(
@@ -127,7 +185,14 @@ int cmd_apply(const struct options *options)
 
 	if (r != EXIT_DONE)
 		return r;
-	if (run(options, config, &status, &err) < 0) {
+	r = run(options, &config, &status, &err);
+	if (r == 1)
+		return EXIT_USAGE;
+	if (r == -ENODEV) { /* a disk that is nobody's is no failure of a unit that udev starts */
+		log_notice("%s", err.text);
+		return EXIT_DONE;
+	}
+	if (r < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILED;
 	}

@@ -27,6 +27,7 @@ int cmd_check(const struct options *options)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
 	struct config_problems problems = {0};
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
 	int r;
 
 	if (options->reference) {
@@ -43,7 +44,8 @@ int cmd_check(const struct options *options)
 				config->index.path ? config->index.path : "none");
 		return r;
 	}
-	r = config_load(options->config, options->config_given, &config, &problems);
+	(void)config_layer_read(options->state, &layer);
+	r = config_load(options->config, options->config_given, &layer, &config, &problems);
 	command_print_json(result_to_json(&problems));
 	config_problems_clear(&problems);
 	return r < 0 ? EXIT_USAGE : EXIT_DONE;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,20 @@ static enum exit_status plan_exit(const struct plan *plan)
 	return status;
 }
 
+/* With what user-data adds, which apply would ask for. */
+static int load(const struct options *options, struct service *service, struct config **ret_config)
+{
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	struct err err;
+	int r = service_user_data(options, service, options->imds_timeout_usec, &layer, &err);
+
+	if (r == -EBADMSG)
+		log_error("user-data: %s", err.text);
+	else if (r < 0)
+		log_warning("user-data is not known, the files alone count: %s", err.text);
+	return r == -EBADMSG ? EXIT_USAGE : command_config_with(options, &layer, ret_config, NULL);
+}
+
 static int make(const struct options *options, const struct config *config, struct service *service,
 	struct plan **ret_plan, struct inventory **ret_inventory, struct err *err)
 {
@@ -60,9 +75,8 @@ static int make(const struct options *options, const struct config *config, stru
 	struct err trouble = {0};
 	int r;
 
-	(void)metadata_wait(service->event, service->imds,
-		options->imds_timeout_usec ? options->imds_timeout_usec : TIMEOUT_DEFAULT,
-		&metadata, &trouble);
+	(void)metadata_wait(
+		service->event, service->imds, options->imds_timeout_usec, &metadata, &trouble);
 	r = inventory_take(&request, NULL, ret_inventory, err);
 	if (r < 0)
 		return r;
@@ -71,26 +85,36 @@ static int make(const struct options *options, const struct config *config, stru
 	return r < 0 ? err_set(err, r, "%m") : 0;
 }
 
-int cmd_plan(const struct options *options)
+int cmd_plan(const struct options *given)
 {
+	struct options options = *given;
 	_cleanup_(config_free_p) struct config *config = NULL;
 	_cleanup_(inventory_free_p) struct inventory *inventory = NULL;
 	_cleanup_(plan_free_p) struct plan *plan = NULL;
 	struct service service;
 	struct err err;
-	int r = command_config(options, &config);
+	int r = command_config(&options, &config); /* an error needs no answer of the service */
 
 	if (r != EXIT_DONE)
 		return r;
-	r = service_open(options, &service, &err);
+	config = config_free(config);
+	if (!options.imds_timeout_usec)
+		options.imds_timeout_usec = TIMEOUT_DEFAULT;
+	r = service_open(&options, &service, &err);
 	if (r == 0)
-		r = make(options, config, &service, &plan, &inventory, &err);
+		r = load(&options, &service, &config);
+	if (r == EXIT_USAGE) {
+		service_close(&service);
+		return r;
+	}
+	if (r == 0)
+		r = make(&options, config, &service, &plan, &inventory, &err);
 	service_close(&service);
 	if (r < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILED;
 	}
-	if (options->json)
+	if (options.json)
 		command_print_json(plan_to_json(config, plan));
 	else
 		print_plan(config, plan);

@@ -1,17 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+
+#include "file.h"
+#include "user-data.h"
+
+int command_config_with(const struct options *options, const struct config_layer *user_data,
+	struct config **ret_config, struct err *ret_problem)
+{
+	struct config_problems problems = {0};
+	int r = config_load(
+		options->config, options->config_given, user_data, ret_config, &problems);
+
+	config_problems_log(&problems);
+	if (r < 0 && ret_problem)
+		config_problem_text(
+			&problems.errors[0], ret_problem->text, sizeof ret_problem->text);
+	config_problems_clear(&problems);
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+}
 
 int command_config(const struct options *options, struct config **ret_config)
 {
-	struct config_problems problems = {0};
-	int r = config_load(options->config, options->config_given, ret_config, &problems);
+	struct config_layer layer = {0};
+	int r;
 
-	config_problems_log(&problems);
-	config_problems_clear(&problems);
-	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+	(void)config_layer_read(options->state, &layer);
+	r = command_config_with(options, &layer, ret_config, NULL);
+	config_layer_clear(&layer);
+	return r;
+}
+
+int service_user_data(const struct options *options, struct service *service, uint64_t timeout_usec,
+	struct config_layer *ret_layer, struct err *err)
+{
+	_cleanup_free_ char *body = NULL;
+	struct config_layer layer = {0};
+	size_t length = 0;
+	int r = config_layer_read(options->state, ret_layer);
+
+	if (r == 0)
+		return 0;
+	r = imds_wait(service->imds, "user-data", timeout_usec, &body, &length, err);
+	if (r == 0)
+		r = user_data_layer(body, length, &layer.text, &layer.length, err);
+	if (r < 0 && r != -ENOENT) /* the instance has none */
+		return r;
+	*ret_layer = layer;
+	return 1;
+}
+
+int command_lock(const char *state, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	int r = file_make_directories(state);
+
+	snprintf(path, sizeof path, "%s/apply.lock", state);
+	if (r == 0) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = errno == EWOULDBLOCK ? 1 : -errno;
+	if (r < 0)
+		return err_set(err, r, "%s: %m", path);
+	*ret_fd = steal_fd(&fd);
+	return r;
+}
+
+int command_lock_wait(int fd, struct err *err)
+{
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_set(err, -errno, "apply.lock: %m");
+	return 0;
 }
 
 int service_open(const struct options *options, struct service *ret_service, struct err *err)

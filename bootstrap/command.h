@@ -25,20 +25,42 @@ struct options {
 	bool reference;     /* check --reference */
 	bool wait;          /* status --wait */
 	uint64_t wait_usec;
-	const char *argument; /* metadata PATH */
+	const char *argument;     /* metadata PATH */
+	bool svg;                 /* timeline --svg */
+	bool yes;                 /* seal --yes */
+	const char *root;         /* seal --root; NULL: this machine */
+	bool baked;               /* user-data --baked */
+	const char *url, *sha256; /* user-data: the package and its digest */
 };
 
 int cmd_apply(const struct options *options);
 int cmd_check(const struct options *options);
 int cmd_metadata(const struct options *options);
 int cmd_plan(const struct options *options);
+int cmd_seal(const struct options *options);
 int cmd_status(const struct options *options);
+int cmd_timeline(const struct options *options);
+int cmd_user_data(const struct options *options);
 int cmd_volumes(const struct options *options);
 
 /* -- what several commands do -- */
 
-/* Loads the configuration, or reports all of its errors and returns EXIT_USAGE. */
+/*
+ * Loads the configuration with the layer of user-data that apply keeps in the state directory, or
+ * reports all errors and returns EXIT_USAGE.
+ */
 int command_config(const struct options *options, struct config **ret_config);
+
+/* The same with this layer. `ret_problem` (may be NULL) gets the first error's words. */
+int command_config_with(const struct options *options, const struct config_layer *user_data,
+	struct config **ret_config, struct err *ret_problem);
+
+/*
+ * Opens STATE/apply.lock, which one apply holds while it is at work, and takes it. 1: it is held by
+ * somebody; then command_lock_wait() takes it later. It ends with the process, or when closed.
+ */
+int command_lock(const char *state, int *ret_fd, struct err *err);
+int command_lock_wait(int fd, struct err *err);
 
 /* The loop, the HTTP client and the metadata service in one. */
 struct service {
@@ -48,6 +70,14 @@ struct service {
 };
 int service_open(const struct options *options, struct service *ret_service, struct err *err);
 void service_close(struct service *service);
+
+/*
+ * The layer in user-data: what apply keeps of it since boot or, before it has, what the metadata
+ * service says within `timeout_usec`. 1: just asked for; 0: kept. -EBADMSG: it is broken; other
+ * errors: it is not known. The caller clears the layer.
+ */
+int service_user_data(const struct options *options, struct service *service, uint64_t timeout_usec,
+	struct config_layer *ret_layer, struct err *err);
 
 /* Prints a JSON document on standard output, takes the reference. */
 void command_print_json(json_t *json);

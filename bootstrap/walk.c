@@ -7,14 +7,6 @@
 
 #include "filesystem.h"
 
-uint64_t walk_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 bool walk_is_of(const struct plan_step *step, const struct subject *subject)
 {
 	return step->subject == subject->kind && step->index == subject->index;
@@ -48,7 +40,7 @@ static const struct plan_step *worst_step(const struct walk *walk, const struct 
 bool walk_in_time(const struct walk *walk, const struct subject *subject)
 {
 	if (subject->kind == PLAN_VOLUME)
-		return walk_now() <
+		return state_now() <
 		       walk->started + walk->config->volumes[subject->index].timeout_usec;
 	if (subject->kind == PLAN_INDEX && walk->metadata_pending)
 		return true;
@@ -81,7 +73,9 @@ static bool serves(
 	const struct walk *walk, const struct subject *subject, const struct plan_step *step)
 {
 	switch (subject->kind) {
-	case PLAN_VOLUME: return step->op == PLAN_OP_MOUNT && step->sign == PLAN_CHANGE;
+	case PLAN_VOLUME:
+		return step->op == PLAN_OP_GROW ||
+		       (step->op == PLAN_OP_MOUNT && step->sign == PLAN_CHANGE);
 	case PLAN_INDEX: return walk->inventory->index.content;
 	case PLAN_APP: return walk->inventory->apps[subject->index].running || restarts(subject);
 	}
@@ -181,13 +175,17 @@ static void fill_app(const struct walk *walk, size_t i, struct state_item *item)
 	snprintf(item->health, sizeof item->health, "%s", wanted->health ? wanted->health : "");
 }
 
-void walk_state(const struct walk *walk, bool settled, struct state *state)
+void walk_state(struct walk *walk, bool settled)
 {
-	*state = (struct state){
-		.settled = settled, .updated = time(NULL), .metadata = walk->metadata};
-	if (!walk->metadata)
-		snprintf(state->reason, sizeof state->reason, "%.255s",
-			walk->inventory->metadata_trouble.text);
+	struct state *state = &walk->state;
+
+	state->settled = settled;
+	state->updated = time(NULL);
+	state->metadata = walk->metadata;
+	snprintf(state->reason, sizeof state->reason, "%.255s",
+		walk->metadata ? "" : walk->inventory->metadata_trouble.text);
+	memset(state->items, 0, sizeof state->items);
+	state->n_items = 0;
 	for (size_t i = 0; i < walk->n_subjects; i++) {
 		const struct subject *subject = &walk->subjects[i];
 		struct state_item *item = &state->items[state->n_items++];

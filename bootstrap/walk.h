@@ -37,12 +37,10 @@ struct walk {
 	bool metadata_pending;
 	struct err metadata_err;
 	uint64_t started;
+	struct state state; /* as it was written last; its moments are added as they end */
 	unsigned rounds;
 	bool look; /* another round is due */
 };
-
-/* Usec of CLOCK_BOOTTIME. */
-uint64_t walk_now(void);
 
 bool walk_is_of(const struct plan_step *step, const struct subject *subject);
 
@@ -56,5 +54,5 @@ bool walk_is_work(const struct plan_step *step);
  * it needs. */
 bool walk_in_time(const struct walk *walk, const struct subject *subject);
 
-/* The state of this moment; metadata is borrowed from the walk. */
-void walk_state(const struct walk *walk, bool settled, struct state *ret_state);
+/* Makes walk->state that of this moment; metadata is borrowed from the walk. */
+void walk_state(struct walk *walk, bool settled);

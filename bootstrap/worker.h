@@ -20,6 +20,7 @@ struct worker_message {
 	struct err err;             /* … and why */
 	char note[WORKER_NOTE_MAX]; /* when ended: what was done beyond the expected */
 	double seconds;
+	uint64_t program_began, program_ended; /* when it ran another program; 0: it did not */
 };
 
 /* In the worker: tells the loop. */

@@ -5,11 +5,13 @@
  *
  *	{ "version": 1, "phase": "working" | "settled", "reason": "…", "updated": 1767225600,
  *	  "identity": { "instanceId": …, …, "tags": {…} },
- *	  "items": [ { "kind": "volume" | "index" | "app", "name": "data", "required": true,
+ *	  "timeline": [ { "what": "volume data: format", "began": 5012345, "ended": 5112345 } ],
+ *	  "items": [ { "kind": "volume" | "index" | "app" | "bootstrap", "name": "data",
+ *	               "required": true,
  *	               "status": "pending" | "waiting" | "ok" | "outdated" | "refused" |
  *	                         "failed" | "missing",
  *	               "reason": "…",
- *	               "mount", "device", "volumeId", "filesystem", "major", "minor", "sizeBytes"
+ *	               "path", "device", "volumeId", "filesystem", "major", "minor", "sizeBytes"
  *	               (volume), "path" (index), "release", "health" (app) } ] }
  *
  * A reader takes any version whose number it knows and ignores members that it does not.
@@ -31,9 +33,11 @@
 #define STATE_INDEX             "index.html" /* a copy of the rendered page, for the agent to serve at / */
 #define STATE_VERSION           1
 #define STATE_ITEMS_MAX         96
+#define STATE_MOMENTS_MAX       64
 #define STATE_FILE_MAX          ((size_t)1 << 20)
 
-enum state_kind { STATE_VOLUME, STATE_INDEX_PAGE, STATE_APP };
+/* STATE_BOOTSTRAP: apply itself, while it cannot even plan. */
+enum state_kind { STATE_VOLUME, STATE_INDEX_PAGE, STATE_APP, STATE_BOOTSTRAP };
 
 enum state_status {
 	STATE_PENDING, /* will be done, or is being done */
@@ -58,6 +62,15 @@ struct state_item {
 	char release[64], health[256]; /* app */
 };
 
+/*
+ * What was done since boot, and when: usec of CLOCK_BOOTTIME. The first moment "metadata" begins
+ * with the first answer of the service.
+ */
+struct state_moment {
+	char what[96];
+	uint64_t began, ended;
+};
+
 struct state {
 	bool settled;                  /* apply has ended; nothing more will happen by itself */
 	char reason[CHECK_REASON_MAX]; /* what is waited for as a whole, or "" */
@@ -65,6 +78,8 @@ struct state {
 	struct metadata *metadata; /* NULL: not known */
 	struct state_item items[STATE_ITEMS_MAX];
 	size_t n_items;
+	struct state_moment moments[STATE_MOMENTS_MAX]; /* the first of this boot */
+	size_t n_moments;
 };
 
 int state_write(const struct state *state, const char *directory, struct err *err);
@@ -72,6 +87,13 @@ int state_write(const struct state *state, const char *directory, struct err *er
 /* -ENOENT: there is none yet; -EBADMSG: not readable as state, or of another version. */
 int state_read(const char *directory, struct state **ret_state, struct err *err);
 struct state *state_free(struct state *state);
+
+/* Adds a moment. Beyond the maximum it is left out. */
+void state_note(struct state *state, uint64_t began, uint64_t ended, const char *what, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* CLOCK_BOOTTIME in microseconds. */
+uint64_t state_now(void);
 
 json_t *state_to_json(const struct state *state);
 

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "file.h"
 #include "json-text.h"
@@ -15,6 +17,7 @@ static const char *const kinds[] = {
 	[STATE_VOLUME] = "volume",
 	[STATE_INDEX_PAGE] = "index",
 	[STATE_APP] = "app",
+	[STATE_BOOTSTRAP] = "bootstrap",
 };
 
 static const struct {
@@ -79,6 +82,62 @@ static json_t *item_to_json(const struct state_item *item)
 	return json;
 }
 
+uint64_t state_now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void state_note(struct state *state, uint64_t began, uint64_t ended, const char *what, ...)
+{
+	struct state_moment *moment = &state->moments[state->n_moments];
+	va_list ap;
+
+	if (state->n_moments == STATE_MOMENTS_MAX)
+		return;
+	va_start(ap, what);
+	(void)vsnprintf(moment->what, sizeof moment->what, what, ap);
+	va_end(ap);
+	moment->began = began;
+	moment->ended = ended;
+	state->n_moments++;
+}
+
+static json_t *moments_to_json(const struct state *state)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < state->n_moments; i++)
+		(void)json_array_append_new(list,
+			json_pack("{s:o, s:I, s:I}", "what", json_text(state->moments[i].what),
+				"began", (json_int_t)state->moments[i].began, "ended",
+				(json_int_t)state->moments[i].ended));
+	return list;
+}
+
+static void moments_from_json(const json_t *list, struct state *state)
+{
+	json_t *json;
+	size_t i;
+
+	json_array_foreach (list, i, json) {
+		struct state_moment *moment = &state->moments[state->n_moments];
+		json_int_t began, ended;
+		const char *what;
+
+		if (state->n_moments == STATE_MOMENTS_MAX ||
+			json_unpack(json, "{s:s, s:I, s:I}", "what", &what, "began", &began,
+				"ended", &ended) < 0)
+			return;
+		snprintf(moment->what, sizeof moment->what, "%s", what);
+		moment->began = (uint64_t)began;
+		moment->ended = (uint64_t)ended;
+		state->n_moments++;
+	}
+}
+
 json_t *state_to_json(const struct state *state)
 {
 	json_t *json = json_pack("{s:i, s:s, s:I}", "version", STATE_VERSION, "phase",
@@ -89,6 +148,7 @@ json_t *state_to_json(const struct state *state)
 		(void)json_object_set_new(json, "reason", json_text(state->reason));
 	if (state->metadata)
 		(void)json_object_set_new(json, "identity", metadata_to_json(state->metadata));
+	(void)json_object_set_new(json, "timeline", moments_to_json(state));
 	for (size_t i = 0; i < state->n_items; i++)
 		(void)json_array_append_new(items, item_to_json(&state->items[i]));
 	(void)json_object_set_new(json, "items", items);
@@ -196,6 +256,7 @@ static int state_from_json(json_t *json, struct state **ret_state)
 	snprintf(state->reason, sizeof state->reason, "%s", reason);
 	if (json_is_object(identity))
 		state->metadata = identity_from_json(identity);
+	moments_from_json(json_object_get(json, "timeline"), state);
 	json_array_foreach (items, i, item) {
 		if (state->n_items == STATE_ITEMS_MAX ||
 			!item_from_json(item, &state->items[state->n_items++]))
@@ -244,12 +305,12 @@ size_t state_checks(const struct state *state, struct check *ret_checks)
 	for (size_t i = 0; i < state->n_items; i++) {
 		const struct state_item *item = &state->items[i];
 		struct check *check = &ret_checks[i];
+		bool named = item->kind == STATE_VOLUME || item->kind == STATE_APP;
 
 		*check = (struct check){
 			.required = item->required, .result = statuses[item->status].result};
 		snprintf(check->name, sizeof check->name, "%s%s%s", kinds[item->kind],
-			item->kind == STATE_INDEX_PAGE ? "" : " ",
-			item->kind == STATE_INDEX_PAGE ? "" : item->name);
+			named ? " " : "", named ? item->name : "");
 		if (check->result != CHECK_PASS)
 			snprintf(check->reason, sizeof check->reason, "%s: %.200s",
 				statuses[item->status].name, item->reason);
