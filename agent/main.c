@@ -4,6 +4,7 @@
  * apps how they are, and has every answer ready before somebody asks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -24,8 +25,16 @@
 #include "watch.h"
 
 #define SECOND 1000000ull
+#define RELOAD 100 /* the loop's end when there is another configuration */
+
+struct places {
+	const char *config, *state;
+	bool config_given;
+};
 
 struct agent {
+	const struct places *places;
+	struct config_layer user_data;
 	sd_event *event;
 	struct config *config;
 	struct network details[CONFIG_LIST_MAX];
@@ -40,6 +49,7 @@ struct agent {
 	sd_event_source *second, *render, *end;
 	enum status status;
 	time_t since;
+	uint64_t *ready_usec; /* view.h; kept over a reload */
 	bool draining;
 };
 
@@ -60,6 +70,8 @@ static size_t collect_checks(struct agent *agent)
 
 static void note_status(struct agent *agent, enum status status)
 {
+	if (*agent->ready_usec == 0 && status_serves(status))
+		*agent->ready_usec = state_now();
 	if (agent->since && status == agent->status)
 		return;
 	if (agent->since)
@@ -84,6 +96,7 @@ static int on_render(sd_event_source *source, void *userdata)
 		.status = agent->status,
 		.since = agent->since,
 		.now = time(NULL),
+		.ready_usec = *agent->ready_usec,
 		.checks = agent->checks,
 		.n_checks = n,
 		.load = &agent->load};
@@ -172,10 +185,13 @@ static const struct response *on_request(
 
 static int listen_all(struct agent *agent, struct err *err)
 {
-	int passed = sd_listen_fds(true), r = 0;
+	int passed = sd_listen_fds(false), r = 0;
 
-	for (int i = 0; r == 0 && i < passed; i++)
-		r = server_adopt(agent->server, SD_LISTEN_FDS_START + i);
+	for (int i = 0; r == 0 && i < passed; i++) { /* the original stays, for a reload */
+		int fd = fcntl(SD_LISTEN_FDS_START + i, F_DUPFD_CLOEXEC, 0);
+
+		r = fd < 0 ? -errno : server_adopt(agent->server, fd);
+	}
 	if (r < 0)
 		return err_set(err, r, "socket activation: %m");
 	for (size_t i = 0; passed <= 0 && r == 0 && i < agent->config->agent.listen.n; i++)
@@ -189,6 +205,51 @@ static void log_addresses(const struct agent *agent)
 
 	for (size_t i = 0; server_address(agent->server, i, address) == 0; i++)
 		log_info("listening on %s", address);
+}
+
+/* -- configuration -- */
+
+static int load_config(
+	const struct places *places, struct config_layer *ret_user_data, struct config **ret_config)
+{
+	struct config_problems problems = {0};
+	int r;
+
+	(void)config_layer_read(places->state, ret_user_data);
+	r = config_load(places->config, places->config_given, ret_user_data, ret_config, &problems);
+	config_problems_log(&problems);
+	config_problems_clear(&problems);
+	return r;
+}
+
+/* Begins anew with what is configured now; what has an error does not replace what works. */
+static void reload(struct agent *agent)
+{
+	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
+	_cleanup_(config_free_p) struct config *config = NULL;
+
+	if (agent->draining || load_config(agent->places, &user_data, &config) < 0)
+		return;
+	log_notice("reading the configuration again");
+	(void)sd_event_exit(agent->event, RELOAD);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	(void)source, (void)info;
+	reload(userdata);
+	return 0;
+}
+
+static void on_user_data(void *userdata)
+{
+	struct agent *agent = userdata;
+	_cleanup_(config_layer_clear) struct config_layer now = {0};
+
+	if (config_layer_read(agent->places->state, &now) == 0 &&
+		(now.length != agent->user_data.length ||
+			(now.text && memcmp(now.text, agent->user_data.text, now.length) != 0)))
+		reload(agent);
 }
 
 /* -- beginning and end -- */
@@ -247,11 +308,14 @@ static int start_loop(struct agent *agent, struct err *err)
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(agent->event, NULL, SIGTERM, on_terminate, agent);
 	if (r >= 0)
 		r = sd_event_add_signal(agent->event, NULL, SIGINT, on_terminate, agent);
+	if (r >= 0)
+		r = sd_event_add_signal(agent->event, NULL, SIGHUP, on_hangup, agent);
 	if (r >= 0)
 		r = sd_event_add_time_relative(
 			agent->event, &agent->second, CLOCK_MONOTONIC, 0, 1, on_second, agent);
@@ -262,10 +326,11 @@ static int start_loop(struct agent *agent, struct err *err)
 	return r < 0 ? err_set(err, r, "event loop: %m") : 0;
 }
 
-static int start_answering(struct agent *agent, const char *state, struct err *err)
+static int start_answering(struct agent *agent, struct err *err)
 {
+	const char *state = agent->places->state;
 	struct server_limits limits = SERVER_LIMITS_DEFAULT;
-	int r = watch_new(agent->event, state, on_state, agent, &agent->watch);
+	int r = watch_new(agent->event, state, on_state, on_user_data, agent, &agent->watch);
 
 	if (r >= 0)
 		r = server_new(agent->event, &limits, on_request, agent, &agent->server);
@@ -274,7 +339,7 @@ static int start_answering(struct agent *agent, const char *state, struct err *e
 	r = listen_all(agent, err);
 	if (r < 0)
 		return r;
-	(void)on_render(NULL, agent); /* the first request finds an answer */
+	on_state(agent); /* the first request finds an answer */
 	log_addresses(agent);
 	(void)sd_notify(0, "READY=1");
 	return 0;
@@ -292,20 +357,21 @@ static void agent_stop(struct agent *agent)
 	(void)sd_event_source_disable_unref(agent->render);
 	(void)sd_event_source_disable_unref(agent->end);
 	(void)sd_event_unref(agent->event);
+	config_layer_clear(&agent->user_data);
 	config_free(agent->config);
 }
 
-static int agent_run(const char *config, bool config_given, const char *state)
+/* An exit status, or RELOAD. */
+static int agent_run(const struct places *places, uint64_t *ready_usec)
 {
-	struct config_problems problems = {0};
-	struct agent agent = {0};
+	struct agent agent = {.places = places, .ready_usec = ready_usec};
 	struct err err;
-	int r = config_load(config, config_given, &agent.config, &problems);
+	int r = load_config(places, &agent.user_data, &agent.config);
 
-	config_problems_log(&problems);
-	config_problems_clear(&problems);
-	if (r < 0)
+	if (r < 0) {
+		config_layer_clear(&agent.user_data);
 		return EXIT_USAGE;
+	}
 	load_init(&agent.load, (unsigned)sysconf(_SC_CLK_TCK));
 	r = read_details(&agent, &err);
 	if (r == 0)
@@ -313,13 +379,13 @@ static int agent_run(const char *config, bool config_given, const char *state)
 	if (r == 0)
 		r = start_loop(&agent, &err);
 	if (r == 0)
-		r = start_answering(&agent, state, &err);
+		r = start_answering(&agent, &err);
 	if (r < 0)
 		log_error("%s", err.text);
 	else
 		r = sd_event_loop(agent.event);
 	agent_stop(&agent);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return r < 0 ? EXIT_FAILED : r;
 }
 
 static const char help[] =
@@ -353,17 +419,18 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
-	const char *config = CONFIG_PATH_DEFAULT, *state = STATE_DIRECTORY_DEFAULT;
-	bool config_given = false, verbose = false;
-	int option;
+	struct places places = {.config = CONFIG_PATH_DEFAULT, .state = STATE_DIRECTORY_DEFAULT};
+	uint64_t ready_usec = 0;
+	bool verbose = false;
+	int option, status;
 
 	while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c':
-			config = optarg;
-			config_given = true;
+			places.config = optarg;
+			places.config_given = true;
 			break;
-		case 's': state = optarg; break;
+		case 's': places.state = optarg; break;
 		case 'i':
 		case 'j': break;
 		case 'v': verbose = true; break;
@@ -378,5 +445,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
-	return agent_run(config, config_given, state);
+	while ((status = agent_run(&places, &ready_usec)) == RELOAD)
+		;
+	return status;
 }

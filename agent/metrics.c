@@ -56,6 +56,11 @@ static void put_status(FILE *out, const struct view_facts *facts)
 		put_label(out, "instanced_check_passing{", "check", facts->checks[i].name);
 		fprintf(out, "} %d\n", facts->checks[i].result == CHECK_PASS);
 	}
+	if (!facts->ready_usec)
+		return;
+	put_head(out, "instanced_time_to_ready_seconds",
+		"From the kernel's start to the first 200 of this agent.");
+	fprintf(out, "instanced_time_to_ready_seconds %.3f\n", (double)facts->ready_usec / 1e6);
 }
 
 static void put_load(FILE *out, const struct load *load)

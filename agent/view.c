@@ -178,10 +178,12 @@ static int render_live(const struct view_facts *facts, bool details, char **ret_
 static int render_health(const struct view_facts *facts, bool details, char **ret_body)
 {
 	const char *id = field(facts, METADATA_INSTANCE_ID);
-	json_t *checks = json_object();
+	json_t *checks = json_object(), *ready = NULL;
 	char time[TIME_TEXT_MAX];
 
 	(void)details;
+	if (facts->ready_usec)
+		ready = json_real((double)facts->ready_usec / 1e6);
 	for (size_t i = 0; i < facts->n_checks; i++) {
 		const struct check *check = &facts->checks[i];
 		char name[CHECK_NAME_MAX];
@@ -195,12 +197,12 @@ static int render_health(const struct view_facts *facts, bool details, char **re
 			(void)json_object_set_new(one, "output", json_string(check->reason));
 		(void)json_object_set_new(checks, name, json_pack("[o]", one));
 	}
-	return finish(json_pack("{s:s, s:s, s:s*, s:o}", "status",
+	return finish(json_pack("{s:s, s:s, s:s*, s:o*, s:o}", "status",
 			      !status_serves(facts->status)   ? "fail"
 			      : facts->status == STATUS_READY ? "pass"
 							      : "warn",
-			      "description", status_name(facts->status), "serviceId", id, "checks",
-			      checks),
+			      "description", status_name(facts->status), "serviceId", id,
+			      "timeToReadySeconds", ready, "checks", checks),
 		ret_body);
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "load.h"
@@ -24,6 +25,7 @@ struct view_facts {
 	const char *index;               /* the page for /, or NULL */
 	enum status status;
 	time_t since, now;
+	uint64_t ready_usec; /* CLOCK_BOOTTIME: when this agent first answered 200; 0: not yet */
 	const struct check *checks;
 	size_t n_checks;
 	const struct load *load;

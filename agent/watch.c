@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "file.h"
 #include "mounts.h"
 #include "template.h"
@@ -22,7 +23,7 @@
 struct watch {
 	sd_event *event;
 	char directory[PATH_MAX];
-	watch_changed changed;
+	watch_changed changed, configured;
 	void *userdata;
 	sd_event_source *inotify, *retry, *mounts;
 	int mountinfo_fd;
@@ -71,6 +72,8 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	(void)source;
 	if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) /* the directory is gone */
 		(void)sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
+	else if (event->len && strcmp(event->name, CONFIG_USER_DATA) == 0)
+		watch->configured(watch->userdata);
 	else if (event->len && strcmp(event->name, STATE_FILE) != 0 &&
 		 strcmp(event->name, STATE_INDEX) != 0)
 		return 0;
@@ -94,11 +97,12 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	}
 	read_directory(watch); /* after the watch stands, so that nothing is missed */
 	watch->changed(watch->userdata);
+	watch->configured(watch->userdata);
 	return 0;
 }
 
-int watch_new(sd_event *event, const char *directory, watch_changed changed, void *userdata,
-	struct watch **ret_watch)
+int watch_new(sd_event *event, const char *directory, watch_changed changed,
+	watch_changed configured, void *userdata, struct watch **ret_watch)
 {
 	_cleanup_(watch_free_p) struct watch *watch = calloc(1, sizeof *watch);
 	int r;
@@ -107,6 +111,7 @@ int watch_new(sd_event *event, const char *directory, watch_changed changed, voi
 		return -ENOMEM;
 	*watch = (struct watch){.event = sd_event_ref(event),
 		.changed = changed,
+		.configured = configured,
 		.userdata = userdata,
 		.mountinfo_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};
 	snprintf(watch->directory, sizeof watch->directory, "%s", directory);
@@ -120,6 +125,7 @@ int watch_new(sd_event *event, const char *directory, watch_changed changed, voi
 			event, &watch->retry, CLOCK_MONOTONIC, 0, 0, on_retry, watch);
 	if (r < 0)
 		return r;
+	read_directory(watch); /* the first answer is true already */
 	*ret_watch = steal_ptr(watch);
 	return 0;
 }

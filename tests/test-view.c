@@ -151,6 +151,19 @@ static void test_private(void)
 		"degraded is warn in health+json");
 	ok(json_is_array(json_object_get(json_object_get(json, "checks"), "app:web")),
 		"checks map component:measurement to arrays");
+	ok(!json_object_get(json, "timeToReadySeconds") &&
+			!strstr(body_of(ask(&view, "/metrics", "", true)), "time_to_ready"),
+		"until it first answered 200, no time to ready is told");
+	json_decref(json);
+	facts.ready_usec = 6123456;
+	(void)view_render(&view, &facts);
+	json = json_loads(body_of(ask(&view, "/instance/health", "", true)), 0, NULL);
+	is_int((long long)(json_real_value(json_object_get(json, "timeToReadySeconds")) * 1000),
+		6123, "then /instance/health tells it in seconds");
+	ok(strstr(body_of(ask(&view, "/metrics", "", true)),
+		   "# TYPE instanced_time_to_ready_seconds gauge\n"
+		   "instanced_time_to_ready_seconds 6.123\n"),
+		"and so does /metrics");
 	json_decref(json);
 	view_release(&view);
 }

@@ -43,7 +43,7 @@ END
 run status
 is "status without agent and state is 3" "$status" 3
 like "and says why" \
-	"$out" "instancectl apply has not run since boot*the agent does not answer: http"
+	"$out" "instancectl apply has not run since boot*the agent does not answer: "
 run apply
 is "index page, volume and app are there" "$status $(mounted "$at/data" | wc -l)" "0 1"
 agent_start
