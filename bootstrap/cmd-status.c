@@ -9,14 +9,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "ask.h"
 #include "command.h"
 #include "log.h"
 #include "show.h"
 #include "state.h"
 
-#define AGENT_TIMEOUT  (2ull * 1000000)
-#define AGENT_BODY_MAX ((size_t)256 << 10)
-#define POLL           (300ull * 1000)
+#define POLL (300ull * 1000)
 
 struct situation {
 	struct state *state;  /* or NULL */
@@ -26,73 +25,6 @@ struct situation {
 	size_t n_checks;
 	enum status status;
 };
-
-/* The first TCP address that the agent listens on, as seen from this machine. */
-static bool agent_url(const struct config *config, char *ret_url, size_t size)
-{
-	static const struct {
-		const char *prefix, *local;
-	} wildcards[] = {{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
-
-	for (size_t i = 0; i < config->agent.listen.n; i++) {
-		const char *address = config->agent.listen.items[i], *local = "";
-
-		if (strncmp(address, "unix:", 5) == 0)
-			continue;
-		FOREACH_ELEMENT (j, wildcards) {
-			if (strncmp(address, wildcards[j].prefix, strlen(wildcards[j].prefix)) ==
-				0) {
-				local = wildcards[j].local;
-				address += strlen(wildcards[j].prefix);
-			}
-		}
-		snprintf(ret_url, size, "http://%s%s/instance", local, address);
-		return true;
-	}
-	return false;
-}
-
-struct asking {
-	json_t *answer;
-	struct err *err;
-	const char *url;
-	bool done;
-};
-
-static void on_answer(struct http_response *response, void *userdata)
-{
-	struct asking *asking = userdata;
-
-	asking->done = true;
-	if (response->status)
-		asking->answer =
-			json_loadb(response->body, response->length, JSON_REJECT_DUPLICATES, NULL);
-	if (response->status == 0)
-		err_set(asking->err, 0, "%s: %s", asking->url, response->reason);
-	else if (!json_is_object(asking->answer))
-		err_set(asking->err, 0, "%s answered %d without a document", asking->url,
-			response->status);
-}
-
-static json_t *ask_agent(const struct config *config, struct service *service, struct err *err)
-{
-	char url[256];
-	struct asking asking = {.err = err, .url = url};
-	struct http_request request = {.url = url,
-		.headers = {"Accept: application/json"},
-		.timeout_usec = AGENT_TIMEOUT,
-		.body_max = AGENT_BODY_MAX};
-
-	if (!agent_url(config, url, sizeof url)) {
-		err_set(err, 0, "it listens on no TCP address");
-		return NULL;
-	}
-	if (http_start(service->http, &request, on_answer, &asking, NULL) < 0)
-		return NULL;
-	while (!asking.done && sd_event_run(service->event, UINT64_MAX) >= 0)
-		;
-	return asking.answer;
-}
 
 /* The agent tells reasons only to those in `details`; the state knows those of its own. */
 static void add_reason(const struct state *state, struct check *check)
@@ -140,7 +72,7 @@ static void look(const struct options *options, const struct config *config,
 	(void)state_read(options->state, &ret->state, NULL);
 	ret->n_checks = state_checks(ret->state, ret->checks);
 	ret->status = status_decide(ret->checks, ret->n_checks, false);
-	ret->agent = ask_agent(config, service, &ret->agent_err);
+	ret->agent = ask_agent(config, service, "/instance", &ret->agent_err);
 	status = json_string_value(json_object_get(ret->agent, "status"));
 	for (int s = STATUS_STARTING; status && s <= STATUS_FAILED; s++)
 		if (strcmp(status, status_name((enum status)s)) == 0)
