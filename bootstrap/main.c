@@ -23,7 +23,11 @@ static const struct command {
 	{"check", cmd_check, "[--reference]", "validate the configuration, or list all its keys"},
 	{"metadata", cmd_metadata, "[PATH]", "read the instance's metadata (IMDSv2)"},
 	{"plan", cmd_plan, "", "show what apply would do, and why, and touch nothing"},
+	{"seal", cmd_seal, "[--yes] [--root DIR]", "prepare this machine to become an AMI"},
 	{"status", cmd_status, "[--wait[=SECONDS]]", "how this instance is, with every check"},
+	{"timeline", cmd_timeline, "[--svg]", "where the time since boot went"},
+	{"user-data", cmd_user_data, "[--baked] [--url URL --sha256 HEX]",
+		"print user-data for a launch template"},
 	{"volumes", cmd_volumes, "", "every attached disk, and whether it would be formatted"},
 };
 
@@ -37,6 +41,12 @@ enum {
 	OPT_DEVICE,
 	OPT_REFERENCE,
 	OPT_WAIT,
+	OPT_YES,
+	OPT_ROOT,
+	OPT_SVG,
+	OPT_BAKED,
+	OPT_URL,
+	OPT_SHA256,
 	OPT_VERSION,
 };
 
@@ -50,6 +60,12 @@ static const struct option long_options[] = {
 	{"device", required_argument, NULL, OPT_DEVICE},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
 	{"wait", optional_argument, NULL, OPT_WAIT},
+	{"yes", no_argument, NULL, OPT_YES},
+	{"root", required_argument, NULL, OPT_ROOT},
+	{"svg", no_argument, NULL, OPT_SVG},
+	{"baked", no_argument, NULL, OPT_BAKED},
+	{"url", required_argument, NULL, OPT_URL},
+	{"sha256", required_argument, NULL, OPT_SHA256},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -63,13 +79,13 @@ static void print_help(FILE *out)
 	      "\nCommands:\n",
 		out);
 	FOREACH_ELEMENT (i, commands)
-		fprintf(out, "  %-9s%-20s%s\n", commands[i].name, commands[i].arguments,
+		fprintf(out, "  %-10s%-36s%s\n", commands[i].name, commands[i].arguments,
 			commands[i].does);
 	fputs("\nOptions:\n"
 	      "  --config FILE           configuration; conf.d/*.conf beside it are read after it\n"
 	      "                          (default " CONFIG_PATH_DEFAULT ")\n"
-	      "  --imds URL              metadata service (default " IMDS_URL_DEFAULT
-	      ", then IPv6)\n"
+	      "  --imds URL              metadata service, also unix:/PATH "
+	      "(default " IMDS_URL_DEFAULT ",\n                          then IPv6)\n"
 	      "  --imds-timeout SECONDS  how long to wait for it (default 5, apply: 120)\n"
 	      "  --state DIR             state that a reboot clears "
 	      "(default " STATE_DIRECTORY_DEFAULT ")\n"
@@ -112,9 +128,9 @@ static int take_option(int option, struct options *options)
 		return -1;
 	case OPT_IMDS:
 		options->imds = optarg;
-		if (strncmp(optarg, "http://", 7) != 0 || !optarg[7])
-			return usage(
-				"--imds: a URL that starts with http:// is expected, not ", optarg);
+		if ((strncmp(optarg, "http://", 7) != 0 || !optarg[7]) &&
+			strncmp(optarg, "unix:/", 6) != 0)
+			return usage("--imds: http://… or unix:/PATH is expected, not ", optarg);
 		return -1;
 	case OPT_IMDS_TIMEOUT:
 		if (!parse_seconds(optarg, &options->imds_timeout_usec))
@@ -132,6 +148,12 @@ static int take_option(int option, struct options *options)
 		if (optarg && !parse_seconds(optarg, &options->wait_usec))
 			return usage("--wait: a number of seconds is expected, not ", optarg);
 		return -1;
+	case OPT_YES: options->yes = true; return -1;
+	case OPT_ROOT: options->root = optarg; return -1;
+	case OPT_SVG: options->svg = true; return -1;
+	case OPT_BAKED: options->baked = true; return -1;
+	case OPT_URL: options->url = optarg; return -1;
+	case OPT_SHA256: options->sha256 = optarg; return -1;
 	case 'v': options->verbose = true; return -1;
 	case 'h': print_help(stdout); return EXIT_DONE;
 	case OPT_VERSION: puts("instancectl " PACKAGE_VERSION); return EXIT_DONE;
