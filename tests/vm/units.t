@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the units promise to others: a service that needs a volume, a port that systemd holds, a
+# volume that is pulled from under an app, a package that is removed.
+. "$(dirname "$0")/lib.sh"
+with_baked_image "$@"
+in_machine_room "$@"
+
+active() { guest "systemctl is-active $1"; } # UNIT
+active_is() { [ "$(active "$1")" = "$2" ]; }
+monotonic() { guest "systemctl show -P $2 $1"; } # UNIT PROPERTY
+journal() { guest "journalctl -b -o cat --no-pager -u $1"; }
+
+machine_make_baked web
+volume_make data sdf 512M
+user_data <<'END'
+#instanced
+[volume data]
+device = /dev/sdf
+mount = /data
+mode = 2775
+[app web]
+source = file:/opt/app
+run = python3 app.py
+user = www-data
+env.PORT = 8000
+limit_nofile = 102400
+END
+# Somebody's service, made before the instance had a volume.
+machine_on cloud-init=disabled systemd.mask=instanced.service
+guest_put - /etc/systemd/system/own.service <<'END'
+[Unit]
+After=instance-bootstrap.service
+RequiresMountsFor=/data
+AssertPathIsMountPoint=/data
+[Service]
+ExecStart=/bin/sh -c 'touch /data/own && exec sleep infinity'
+[Install]
+WantedBy=multi-user.target
+END
+guest 'systemctl enable own' >/dev/null
+machine_reboot cloud-init=disabled
+wait_until 60 instance_is ready
+ok $? "the instance is ready" "$(guest 'instancectl status')"
+
+is "a service that is After=instance-bootstrap.service starts with the volume there" \
+	"$(active own) $(guest 'findmnt -no FSTYPE -T /data/own')" "active xfs"
+is "a mode with the set-group-ID bit is set" "$(guest 'stat -c %a /data')" 2775
+is "an app has its limit of open files" \
+	"$(guest 'grep "open files" /proc/$(systemctl show -P MainPID instance-app-web)/limits' |
+		awk '{ print $4, $5 }')" "102400 102400"
+[ "$(monotonic instance-app-web.service ExecMainStartTimestampMonotonic)" -gt \
+	"$(monotonic data.mount ActiveEnterTimestampMonotonic)" ]
+ok $? "the app has started after its volume was mounted"
+is "nothing of the machine's own has failed" "$(guest 'systemctl --failed --no-legend --plain')" ""
+is "the agent has no capability, and is not root" \
+	"$(guest 'grep -E "^(CapPrm|CapBnd|NoNewPrivs)|^Uid" \
+		/proc/$(systemctl show -P MainPID instanced)/status' | awk '{ print $2 }' | sort -u |
+		sed "s/$(guest 'id -u instanced')/its own/")" \
+	$'0000000000000000\n1\nits own'
+is "and goes first when the machine is busy" \
+	"$(guest 'ps -o ni= -p $(systemctl show -P MainPID instanced)' | tr -d ' ')" -10
+
+# -- the socket --
+
+guest 'mkdir -p /etc/systemd/system/instanced.socket.d &&
+	printf "[Socket]\nListenStream=\nListenStream=81\n" >/etc/systemd/system/instanced.socket.d/port.conf &&
+	systemctl daemon-reload && systemctl stop instanced && systemctl enable --now instanced.socket' \
+	>/dev/null 2>&1
+is "through its socket the agent answers on a low port, and is started for it" \
+	"$(guest 'curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:81/instance')" 200
+before=$(monotonic instanced MainPID)
+guest 'systemctl reload instanced'
+is "a reload keeps port and process" \
+	"$(guest 'curl -s -o /dev/null -w "%{http_code}" --retry 5 http://127.0.0.1:81/instance') \
+$(monotonic instanced MainPID)" "200 $before"
+guest 'systemctl disable --now instanced.socket && systemctl restart instanced' >/dev/null 2>&1
+
+# -- a volume is pulled from under what needs it --
+
+volume_detach data
+wait_until 30 active_is data.mount inactive
+wait_until 30 active_is instance-app-web inactive
+is "a volume that is pulled takes the app with it" "$(active instance-app-web)" inactive
+wait_until 20 active_is own inactive
+is "and the service of somebody" "$(active own)" inactive
+wait_until 20 instance_is failed
+is "the load balancer is told" "$(fetch_code 8080 /instance)" 503
+volume_attach data
+wait_until 60 instance_is ready
+ok $? "when it returns the instance is ready again" "$(guest 'instancectl status')"
+is "with the app" "$(active instance-app-web)" active
+
+# -- the package goes --
+
+guest -t 120 'dpkg --purge instanced' >"$work/purge"
+ok $? "the package can be removed from a running instance" "$(cat "$work/purge")"
+is "the volume stays mounted, with its data" "$(guest 'ls /data')" own
+is "the app goes on" "$(active instance-app-web)" active
+is "its releases and the records stay" "$(guest 'ls /var/lib/instanced')" $'app\nformat'
+is "the agent does not" "$(active instanced)" inactive
+done_testing
