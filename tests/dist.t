@@ -2,7 +2,7 @@
 # The tarball is whole: it builds outside its tree without a warning, passes its unit tests,
 # installs and uninstalls without a trace.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 build=${BUILD:-$PWD/build}
 echo 1..1
 [ -e "$build/Makefile" ] || { echo "ok 1 - make distcheck # SKIP $build is not configured"; exit; }

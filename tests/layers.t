@@ -2,7 +2,7 @@
 # The house keeps its rooms: who may include whom, which library belongs to which file, and how
 # files look. Runs on the source tree alone.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 n=0
 shows() { # shows NAME OUTPUT: passes when there is no output
 	n=$((n + 1))
@@ -50,6 +50,8 @@ openssl/         bootstrap/core/digest.c
 blkid/           bootstrap/blank.c
 libmount         bootstrap/mount.c
 archive.h        bootstrap/unpack.c
+zlib.h           bootstrap/core/user-data.c
+systemd/sd-bus.h bootstrap/manager.c
 systemd/sd-journal.h  bootstrap/core/log.c
 systemd/sd-daemon.h   agent/main.c
 '
