@@ -2,6 +2,7 @@
 #include "show.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *show_colour(FILE *out, enum show_colour colour)
@@ -14,9 +15,11 @@ const char *show_colour(FILE *out, enum show_colour colour)
 		[SHOW_BAD] = "\033[31m",
 		[SHOW_BOLD] = "\033[1m",
 	};
-	const char *off = getenv("NO_COLOR"); /* no-color.org */
+	const char *off = getenv("NO_COLOR"), *terminal = getenv("TERM"); /* no-color.org */
 
-	return (off && *off) || !isatty(fileno(out)) ? "" : escapes[colour];
+	if ((off && *off) || (terminal && strcmp(terminal, "dumb") == 0) || !isatty(fileno(out)))
+		return "";
+	return escapes[colour];
 }
 
 enum show_colour show_sign(enum plan_sign sign)
