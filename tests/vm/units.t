@@ -79,6 +79,7 @@ guest 'systemctl disable --now instanced.socket && systemctl restart instanced' 
 
 # -- a volume is pulled from under what needs it --
 
+guest 'sync --file-system /data' # what is not written yet goes with it
 volume_detach data
 wait_until 30 active_is data.mount inactive
 wait_until 30 active_is instance-app-web inactive
@@ -96,7 +97,8 @@ is "with the app" "$(active instance-app-web)" active
 
 guest -t 120 'dpkg --purge instanced' >"$work/purge"
 ok $? "the package can be removed from a running instance" "$(cat "$work/purge")"
-is "the volume stays mounted, with its data" "$(guest 'ls /data')" own
+is "the volume stays mounted, with its data" "$(guest 'findmnt -no FSTYPE /data; ls /data')" \
+	$'xfs\nown'
 is "the app goes on" "$(active instance-app-web)" active
 is "its releases and the records stay" "$(guest 'ls /var/lib/instanced')" $'app\nformat'
 is "the agent does not" "$(active instanced)" inactive
