@@ -334,7 +334,7 @@ static bool ask_all(const struct look *look, struct volume *volume)
 			holds_before = holds;
 		step = rules[i].step;
 		evidence->rule = volume_rule_names[i];
-		(void)snprintf(evidence->text, sizeof evidence->text, "not asked");
+		(void)snprintf(evidence->text, sizeof evidence->text, VOLUME_NOT_ASKED);
 		evidence->holds = holds_before && rules[i].ask(look, volume, evidence->text);
 		holds = holds && evidence->holds;
 	}

@@ -11,11 +11,16 @@
 
 #define TIMEOUT_DEFAULT (5ull * 1000000)
 
+static const char *evidence_mark(const struct evidence *evidence)
+{
+	return evidence->holds ? "✓" : strcmp(evidence->text, VOLUME_NOT_ASKED) == 0 ? "·" : "✗";
+}
+
 static void print_evidence(const struct volume *volume)
 {
 	for (size_t i = 0; i < volume->n_evidence; i++)
 		printf("    %s%s %s%s%s%s\n", show_colour(stdout, SHOW_DIM),
-			volume->evidence[i].holds ? "✓" : "✗", volume->evidence[i].rule,
+			evidence_mark(&volume->evidence[i]), volume->evidence[i].rule,
 			volume->evidence[i].text[0] ? ": " : "", volume->evidence[i].text,
 			show_colour(stdout, SHOW_PLAIN));
 }

@@ -194,7 +194,7 @@ static int prepare(const struct options *options, struct sealing *sealing)
 {
 	bool tree = is_tree(options->root);
 	struct err err;
-	int r = 0;
+	int status, r = 0;
 
 	if (options->state[0] != '/' || options->data[0] != '/') {
 		log_error("--state, --data: absolute paths are expected");
@@ -202,14 +202,16 @@ static int prepare(const struct options *options, struct sealing *sealing)
 	}
 	if (geteuid() != 0)
 		r = err_set(&err, -EPERM, "only root can seal");
-	if (r == 0)
-		r = tree ? enter_root(options->root, &sealing->outside, &err)
-			 : lock_out(options->state, &sealing->lock, &err);
+	if (r == 0 && tree)
+		r = enter_root(options->root, &sealing->outside, &err);
+	status = r == 0 ? command_config(options, &sealing->config) : EXIT_FAILED;
+	if (status == EXIT_DONE && !tree)
+		r = lock_out(options->state, &sealing->lock, &err);
 	if (r < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILED;
 	}
-	return command_config(options, &sealing->config);
+	return status;
 }
 
 int cmd_seal(const struct options *options)

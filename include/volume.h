@@ -41,6 +41,8 @@ enum volume_rule {
 /* What a rule claims, for a person: "not mounted", "first MiB is zero". */
 extern const char *const volume_rule_names[VOLUME_RULES];
 
+#define VOLUME_NOT_ASKED "not asked" /* the text of a rule that one before it made needless */
+
 /* One rule asked of one device. */
 struct evidence {
 	const char *rule;           /* of volume_rule_names */

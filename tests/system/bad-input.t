@@ -353,4 +353,12 @@ out=$(timeout 5 "$work/bin/instanced" --config "$conf" --state "$state" 2>&1)
 like "so is an address that is not ours" \
 	"$? $out" "1 *192.0.2.1:8080: Cannot assign requested address"
 kill "$(jq .pid "$state/app-bad.json")" "$(jq .pid "$work/metadata/state/app-web.json")"
+# -- an order that matters: what is wrong is said before anything is made --
+
+place sealing
+printf '[index]\npath = relative\n' >"$conf"
+run seal --yes
+is "seal with a bad configuration is refused" "$status" 2
+is "and makes nothing, not even its lock" "$(ls "$at")" "instanced.conf"
+
 done_testing
