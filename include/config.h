@@ -48,8 +48,11 @@ struct config_index {
 	char *template_text; /* what `template` holds; NULL: the built-in page */
 };
 
+enum config_update { CONFIG_UPDATE_NO, CONFIG_UPDATE_SECURITY, CONFIG_UPDATE_ALL };
+
 struct config_packages {
 	struct config_list install;
+	enum config_update update;
 };
 
 /* Where a named section begins, for errors about the section as a whole. */
@@ -79,14 +82,26 @@ struct config_app {
 	struct config_origin origin;
 	char *source;
 	char *sha256;
-	char *path;               /* the application's directory: releases/, current */
+	bool unpinned;            /* a network archive may come without sha256 */
+	unsigned strip;           /* leading directories of an archive's names that are left out */
+	char *region;             /* of the bucket; NULL: the instance's */
+	char *endpoint;           /* of an S3 store, may hold "{bucket}"; NULL: Amazon's */
+	char *path;               /* the application's directory: releases/, current, shared/ */
+	char *link;               /* leads to current; NULL: none */
 	struct config_list build; /* the user's shell lines */
-	char *run;
+	uint64_t build_timeout_usec, build_memory; /* for each line; bytes */
+	char *run;                                 /* NULL: files for others to serve */
 	char *user;
-	struct config_list env; /* "NAME=value" */
-	unsigned limit_nofile;  /* 0: as it is */
-	char *health;           /* URL; NULL: none */
-	unsigned keep;          /* releases that remain */
+	struct config_list env;              /* "NAME=value" */
+	char *env_file;                      /* more of these, secret; NULL: none */
+	struct config_list credentials;      /* "NAME=/file" or "NAME=CREDENTIAL" */
+	struct config_list files;            /* "path/in/release=/template" */
+	char *file_texts[CONFIG_LIST_MAX];   /* what the templates hold, as `files` */
+	struct config_list writable, shared; /* directories of a release, relative to it */
+	unsigned limit_nofile;               /* 0: as it is */
+	char *health;                        /* URL; NULL: none */
+	uint64_t ready_timeout_usec;         /* from start to healthy */
+	unsigned keep;                       /* releases that remain */
 };
 
 struct config_health {

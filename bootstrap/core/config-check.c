@@ -11,7 +11,8 @@
 #include "filesystem.h"
 #include "template.h"
 
-#define APP_PATH "/var/lib/instanced/app/"
+#define READY_TIMEOUT_MIN 1000000 /* usec */
+#define APP_PATH          "/var/lib/instanced/app/"
 
 /* About the section as a whole: named by where it begins. */
 #define complain(problems, kind, section, key, ...)                                                \
@@ -65,54 +66,143 @@ static int check_volume(struct config *config, size_t i, struct config_problems 
 	return volume->label ? 0 : -ENOMEM;
 }
 
-static int check_app(struct config *config, size_t i, struct config_problems *problems)
+/* Reads the template and tries it; without an error `ret_text` holds it. */
+static int load_template(const char *path, char **ret_text, struct config_problems *problems)
 {
-	struct config_app *app = &config->apps[i];
+	_cleanup_free_ char *text = NULL;
+	unsigned line = 0;
+	struct err err;
+	size_t length;
+	int r = file_read(path, TEMPLATE_MAX, &text, &length);
+
+	if (r == 0 && strlen(text) != length)
+		r = err_set(&err, -EINVAL, "there is a NUL byte in it");
+	else if (r == 0)
+		r = template_check(text, &line, &err);
+	else
+		err_set(&err, r, "%s", r == -EFBIG ? "is longer than 256 KiB" : strerror(-r));
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		config_problem_add(problems, path, line, NULL, NULL, "%s", err.text);
+	else
+		*ret_text = steal_ptr(text);
+	return 0;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return text && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* What must be known of a source, and what has no meaning for it. */
+static void check_source(const struct config_app *app, struct config_problems *problems)
+{
+	bool s3 = starts_with(app->source, "s3:"), git = starts_with(app->source, "git+");
 
 	if (!app->source)
 		complain(problems, "app", app, "source", "is missing");
-	if (!app->run)
-		complain(problems, "app", app, "run", "is missing");
-	if (app->source &&
-		(strncmp(app->source, "https:", 6) == 0 || strncmp(app->source, "s3:", 3) == 0))
-		complain(problems, "app", app, "source",
-			"this version takes file:, git+file: and git+https:, not yet %.*s:",
-			(int)strcspn(app->source, ":"), app->source);
+	if ((s3 || starts_with(app->source, "https:")) && !app->sha256 && !app->unpinned)
+		complain(problems, "app", app, "sha256",
+			"is missing: what comes from the network is pinned, or `unpinned = yes`");
+	if (git && app->strip)
+		complain(problems, "app", app, "strip", "is for archives");
+	if (!s3 && app->region)
+		complain(problems, "app", app, "region", "is for s3: sources");
+	if (!s3 && app->endpoint)
+		complain(problems, "app", app, "endpoint", "is for s3: sources");
+}
+
+/* Neither may be, or lie in, another. */
+static void check_places(const struct config_app *app, struct config_problems *problems)
+{
+	const char *places[2 * CONFIG_LIST_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < app->shared.n; i++)
+		places[n++] = app->shared.items[i];
+	for (size_t i = 0; i < app->writable.n; i++)
+		places[n++] = app->writable.items[i];
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < i; j++)
+			if (path_within(places[i], places[j]) || path_within(places[j], places[i]))
+				complain(problems, "app", app,
+					i < app->shared.n ? "shared" : "writable",
+					"%s and %s are the same, or one lies in the other",
+					places[j], places[i]);
+	for (size_t i = 0; i < app->files.n; i++)
+		for (size_t j = 0; j < n; j++) {
+			char file[CONFIG_LINE_MAX];
+
+			snprintf(file, sizeof file, "%.*s", (int)strcspn(app->files.items[i], "="),
+				app->files.items[i]);
+			if (path_within(file, places[j]) || path_within(places[j], file))
+				complain(problems, "app", app, "files.",
+					"%s lies where the app may write (%s)", file, places[j]);
+		}
+}
+
+/* A release is not written to once it is whole, and the next one would not have the page. */
+static void check_page(const struct config_index *index, const struct config_app *app,
+	struct config_problems *problems)
+{
+	const char *outer =
+		app->link && path_within(index->path, app->link) ? app->link : app->path;
+
+	if (path_within(index->path, outer))
+		complain(problems, "app", app, app->link == outer ? "link" : "path",
+			"the path of [index], %s, lies in %s: a page of an app is `files.%s = "
+			"TEMPLATE`",
+			index->path, outer, strrchr(index->path, '/') + 1);
+}
+
+static int check_app(struct config *config, size_t i, struct config_problems *problems)
+{
+	struct config_app *app = &config->apps[i];
+	int r = 0;
+
+	check_source(app, problems);
+	check_places(app, problems);
 	if (!app->path && asprintf(&app->path, APP_PATH "%s", app->name) < 0)
 		return -ENOMEM;
-	for (size_t j = 0; j < i; j++)
-		if (path_within(app->path, config->apps[j].path) ||
-			path_within(config->apps[j].path, app->path))
+	for (size_t j = 0; r == 0 && j < app->files.n; j++)
+		r = load_template(
+			strchr(app->files.items[j], '=') + 1, &app->file_texts[j], problems);
+	for (size_t j = 0; j < i; j++) {
+		const struct config_app *other = &config->apps[j];
+
+		if (path_within(app->path, other->path) || path_within(other->path, app->path))
 			complain(problems, "app", app, "path",
 				"%s and the path of [app %s] lie in each other", app->path,
-				config->apps[j].name);
-	return 0;
+				other->name);
+		if (app->link && other->link && strcmp(app->link, other->link) == 0)
+			complain(problems, "app", app, "link", "%s is also the link of [app %s]",
+				app->link, other->name);
+	}
+	for (size_t j = 0; app->link && j < config->n_volumes; j++)
+		if (config->volumes[j].mount && path_within(config->volumes[j].mount, app->link))
+			complain(problems, "app", app, "link",
+				"%s holds the mount of [volume %s], and is moved away", app->link,
+				config->volumes[j].name);
+	if (app->ready_timeout_usec < READY_TIMEOUT_MIN)
+		complain(problems, "app", app, "ready_timeout",
+			"is too short to see anything; at least 1s is expected");
+	if (app->link && (path_within(app->link, app->path) || path_within(app->path, app->link)))
+		complain(problems, "app", app, "link", "%s and %s lie in each other", app->link,
+			app->path);
+	if (config->index.path)
+		check_page(&config->index, app, problems);
+	return r;
 }
 
 static int check_index(struct config_index *index, struct config_problems *problems)
 {
-	struct err err;
-	unsigned line = 0;
-	size_t length;
-	int r;
-
-	if (!index->template)
-		return 0;
-	if (!index->path) {
+	if (index->template && !index->path)
 		config_problem_add(problems, NULL, 0, "index", "path",
 			"is missing; without it the template has no use");
-		return 0;
-	}
-	r = file_read(index->template, TEMPLATE_MAX, &index->template_text, &length);
-	if (r == 0 && strlen(index->template_text) != length)
-		r = err_set(&err, -EINVAL, "there is a NUL byte in it");
-	else if (r == 0)
-		r = template_check(index->template_text, &line, &err);
-	else
-		err_set(&err, r, "%s", r == -EFBIG ? "is longer than 256 KiB" : strerror(-r));
-	if (r < 0 && r != -ENOMEM)
-		config_problem_add(problems, index->template, line, NULL, NULL, "%s", err.text);
-	return r == -ENOMEM ? r : 0;
+	return index->template && index->path
+		       ? load_template(index->template, &index->template_text, problems)
+		       : 0;
 }
 
 int config_check(struct config *config, struct config_problems *problems)

@@ -3,17 +3,17 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "filesystem.h"
-#include "network.h"
 
 #define DURATION_MAX_SECONDS (7ull * 24 * 3600)
 #define INTERVAL_MIN_USEC    100000ull
 
-static int set_text(const char *value, void *field)
+int config_set_text(const char *value, void *field)
 {
 	char *copy = strdup(value);
 
@@ -24,13 +24,13 @@ static int set_text(const char *value, void *field)
 	return 0;
 }
 
-static void clear_text(void *field)
+void config_clear_text(void *field)
 {
 	free(*(char **)field);
 	*(char **)field = NULL;
 }
 
-static int list_add(struct config_list *list, const char *text, size_t length)
+int config_list_add(struct config_list *list, const char *text, size_t length)
 {
 	if (list->n == CONFIG_LIST_MAX)
 		return -E2BIG;
@@ -41,7 +41,7 @@ static int list_add(struct config_list *list, const char *text, size_t length)
 	return 0;
 }
 
-static void clear_list(void *field)
+void config_clear_list(void *field)
 {
 	struct config_list *list = field;
 
@@ -51,7 +51,7 @@ static void clear_list(void *field)
 
 static int parse_text(const char *value, void *field)
 {
-	return *value ? set_text(value, field) : -EINVAL;
+	return *value ? config_set_text(value, field) : -EINVAL;
 }
 
 /* Absolute, without "..", "." or doubled slashes: what is checked is what will be used. */
@@ -72,10 +72,11 @@ static bool path_is_clean(const char *path)
 
 static int parse_path(const char *value, void *field)
 {
-	return path_is_clean(value) && value[1] ? set_text(value, field) : -EINVAL;
+	return path_is_clean(value) && value[1] ? config_set_text(value, field) : -EINVAL;
 }
 
-/* A mount point hides what is below it: never the root or a directory the system lives in. */
+/* A mount point hides what is below it, a link takes its place: never the root or a directory the
+ * system lives in. */
 static int parse_mount(const char *value, void *field)
 {
 	static const char *const system_directories[] = {"/bin", "/boot", "/dev", "/etc", "/lib",
@@ -183,7 +184,7 @@ static bool name_is_valid(const char *name, size_t length)
 
 static int parse_user(const char *value, void *field)
 {
-	return name_is_valid(value, strlen(value)) ? set_text(value, field) : -EINVAL;
+	return name_is_valid(value, strlen(value)) ? config_set_text(value, field) : -EINVAL;
 }
 
 static int parse_owner(const char *value, void *field)
@@ -194,13 +195,13 @@ static int parse_owner(const char *value, void *field)
 		return -EINVAL;
 	if (value[user] && !name_is_valid(value + user + 1, strlen(value + user + 1)))
 		return -EINVAL;
-	return set_text(value, field);
+	return config_set_text(value, field);
 }
 
 static int parse_device(const char *value, void *field)
 {
 	return strncmp(value, "/dev/", 5) == 0 && path_is_clean(value) && value[5]
-		       ? set_text(value, field)
+		       ? config_set_text(value, field)
 		       : -EINVAL;
 }
 
@@ -211,7 +212,7 @@ static int parse_volume_id(const char *value, void *field)
 	if (strncmp(value, "vol-", 4) != 0)
 		return -EINVAL;
 	digits = strspn(value + 4, "0123456789abcdef");
-	return (digits == 8 || digits == 17) && !value[4 + digits] ? set_text(value, field)
+	return (digits == 8 || digits == 17) && !value[4 + digits] ? config_set_text(value, field)
 								   : -EINVAL;
 }
 
@@ -225,42 +226,49 @@ static int parse_filesystem(const char *value, void *field)
 	return 0;
 }
 
+/* Bytes; "512M" is 512 MiB. */
+static int parse_size(const char *value, void *field)
+{
+	static const char units[] = "KMGT";
+	size_t digits = strspn(value, "0123456789");
+	const char *unit = value[digits] ? strchr(units, value[digits]) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	unsigned long long n;
+
+	if (digits == 0 || digits > 9 || (value[digits] && (!unit || value[digits + 1])))
+		return -EINVAL;
+	n = strtoull(value, NULL, 10);
+	if (n == 0 || n > UINT64_MAX >> shift)
+		return -EINVAL;
+	*(uint64_t *)field = n << shift;
+	return 0;
+}
+
+static int parse_update(const char *value, void *field)
+{
+	static const char *const words[] = {
+		[CONFIG_UPDATE_NO] = "no",
+		[CONFIG_UPDATE_SECURITY] = "security",
+		[CONFIG_UPDATE_ALL] = "all",
+	};
+
+	FOREACH_ELEMENT (i, words) {
+		if (strcmp(value, words[i]) == 0) {
+			*(enum config_update *)field = (enum config_update)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int parse_sha256(const char *value, void *field)
 {
 	return strlen(value) == 64 && strspn(value, "0123456789abcdef") == 64
-		       ? set_text(value, field)
+		       ? config_set_text(value, field)
 		       : -EINVAL;
 }
 
-static int parse_url(const char *value, void *field)
-{
-	static const char *const schemes[] = {"http://", "https://"};
-
-	FOREACH_ELEMENT (i, schemes) {
-		size_t length = strlen(schemes[i]);
-
-		if (strncmp(value, schemes[i], length) == 0 && value[length] &&
-			!strpbrk(value, " \"<>\\^`{|}"))
-			return set_text(value, field);
-	}
-	return -EINVAL;
-}
-
-static int parse_source(const char *value, void *field)
-{
-	static const char *const schemes[] = {
-		"git+https://", "git+file:///", "file:///", "file:/", "https://", "s3://"};
-
-	FOREACH_ELEMENT (i, schemes) {
-		size_t length = strlen(schemes[i]);
-
-		if (strncmp(value, schemes[i], length) == 0 && value[length])
-			return set_text(value, field);
-	}
-	return -EINVAL;
-}
-
-static int parse_words(const char *value, void *field)
+int config_parse_words(const char *value, void *field)
 {
 	static const char separators[] = ", \t\n";
 	const char *p = value + strspn(value, separators);
@@ -269,7 +277,7 @@ static int parse_words(const char *value, void *field)
 		return -EINVAL;
 	while (*p) {
 		size_t length = strcspn(p, separators);
-		int r = list_add(field, p, length);
+		int r = config_list_add(field, p, length);
 
 		if (r < 0)
 			return r;
@@ -279,6 +287,52 @@ static int parse_words(const char *value, void *field)
 	return 0;
 }
 
+/* Relative and clean, as path_is_clean(). */
+static bool is_place(const char *path)
+{
+	char absolute[CONFIG_LINE_MAX + 2];
+
+	return snprintf(absolute, sizeof absolute, "/%s", path) < (int)sizeof absolute && path[0] &&
+	       path_is_clean(absolute);
+}
+
+static int parse_places(const char *value, void *field)
+{
+	struct config_list *list = field;
+	int r = config_parse_words(value, field);
+
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		r = is_place(list->items[i]) ? 0 : -EINVAL;
+	return r;
+}
+
+/* "path/in/release=/template" */
+static int parse_file(const char *value, void *field)
+{
+	const char *template = strchr(value, '=');
+	char place[CONFIG_NAME_MAX + 1];
+
+	if (!template || (size_t)(template - value) >= sizeof place)
+		return -EINVAL;
+	snprintf(place, sizeof place, "%.*s", (int)(template - value), value);
+	if (!is_place(place) || !path_is_clean(template + 1))
+		return -EINVAL;
+	return config_list_add(field, value, strlen(value));
+}
+
+/* "NAME=/file" or "NAME=CREDENTIAL"; systemd.exec(5), LoadCredential=. */
+static int parse_credential(const char *value, void *field)
+{
+	size_t name = strcspn(value, "=");
+	const char *from = value + name + 1;
+
+	if (!name_is_valid(value, name) || !value[name])
+		return -EINVAL;
+	if (from[0] == '/' ? !path_is_clean(from) : !name_is_valid(from, strlen(from)))
+		return -EINVAL;
+	return config_list_add(field, value, strlen(value));
+}
+
 /* Every line is one command; the empty first line of a continued value is none. */
 static int parse_commands(const char *value, void *field)
 {
@@ -286,7 +340,7 @@ static int parse_commands(const char *value, void *field)
 
 	while (*p) {
 		size_t length = strcspn(p, "\n");
-		int r = length ? list_add(field, p, length) : 0;
+		int r = length ? config_list_add(field, p, length) : 0;
 
 		if (r < 0)
 			return r;
@@ -304,47 +358,21 @@ static int parse_variable(const char *value, void *field)
 	for (size_t i = 0; i < name; i++)
 		if (!isalnum((unsigned char)value[i]) && value[i] != '_')
 			return -EINVAL;
-	return list_add(field, value, strlen(value));
-}
-
-static bool is_listen_address(const char *value)
-{
-	struct sockaddr_storage address;
-	socklen_t length;
-
-	return network_parse_listen(value, &address, &length, NULL) == 0;
-}
-
-static int parse_address(const char *value, void *field)
-{
-	return is_listen_address(value) ? set_text(value, field) : -EINVAL;
-}
-
-static int parse_listen(const char *value, void *field)
-{
-	return is_listen_address(value) ? list_add(field, value, strlen(value)) : -EINVAL;
-}
-
-static int parse_networks(const char *value, void *field)
-{
-	struct config_list *list = field;
-	struct network network;
-	int r = parse_words(value, field);
-
-	for (size_t i = 0; r == 0 && i < list->n; i++)
-		r = network_parse(list->items[i], &network, NULL);
-	return r;
+	return config_list_add(field, value, strlen(value));
 }
 
 /* clang-format off */
 const struct config_type type_text = {
-	.expected = "text", .parse = parse_text, .clear = clear_text };
+	.expected = "text", .parse = parse_text, .clear = config_clear_text };
 const struct config_type type_path = {
 	.expected = "an absolute path without \".\" and \"..\"",
-	.parse = parse_path, .clear = clear_text };
+	.parse = parse_path, .clear = config_clear_text };
 const struct config_type type_mount = {
 	.expected = "an absolute path to mount on, not / and not a directory of the system",
-	.parse = parse_mount, .clear = clear_text };
+	.parse = parse_mount, .clear = config_clear_text };
+const struct config_type type_link = {
+	.expected = "an absolute path, not / and not a directory of the system",
+	.parse = parse_mount, .clear = config_clear_text };
 const struct config_type type_boolean = {
 	.expected = "yes or no", .parse = parse_boolean };
 const struct config_type type_duration = {
@@ -357,45 +385,43 @@ const struct config_type type_mode = {
 const struct config_type type_count = {
 	.expected = "a whole number from 1 to 9999999", .parse = parse_count };
 const struct config_type type_user = {
-	.expected = "a user name", .parse = parse_user, .clear = clear_text };
+	.expected = "a user name", .parse = parse_user, .clear = config_clear_text };
 const struct config_type type_owner = {
-	.expected = "user or user:group", .parse = parse_owner, .clear = clear_text };
+	.expected = "user or user:group", .parse = parse_owner, .clear = config_clear_text };
 const struct config_type type_device = {
 	.expected = "a device as named at attach-volume, like /dev/sdf, or a block device below /dev/",
-	.parse = parse_device, .clear = clear_text };
+	.parse = parse_device, .clear = config_clear_text };
 const struct config_type type_volume_id = {
 	.expected = "a volume ID like vol-0123456789abcdef0",
-	.parse = parse_volume_id, .clear = clear_text };
+	.parse = parse_volume_id, .clear = config_clear_text };
 const struct config_type type_filesystem = {
 	.expected = "xfs, ext4 or btrfs", .parse = parse_filesystem };
 const struct config_type type_sha256 = {
 	.expected = "a SHA-256 of 64 hexadecimal digits in lower case",
-	.parse = parse_sha256, .clear = clear_text };
-const struct config_type type_url = {
-	.expected = "a URL that starts with http:// or https://",
-	.parse = parse_url, .clear = clear_text };
-const struct config_type type_source = {
-	.expected = "git+https://HOST/PATH#REF, git+file:///PATH#REF, file:///PATH, https://… or s3://…",
-	.parse = parse_source, .clear = clear_text };
+	.parse = parse_sha256, .clear = config_clear_text };
 const struct config_type type_words = {
 	.expected = "names separated by commas or spaces",
-	.parse = parse_words, .clear = clear_list, .lines = true };
+	.parse = config_parse_words, .clear = config_clear_list, .lines = true };
 const struct config_type type_command = {
 	.expected = "a shell command",
-	.parse = parse_text, .clear = clear_text, .verbatim = true };
+	.parse = parse_text, .clear = config_clear_text, .verbatim = true };
 const struct config_type type_commands = {
 	.expected = "shell commands, one a line, the lines indented",
-	.parse = parse_commands, .clear = clear_list, .lines = true, .verbatim = true };
+	.parse = parse_commands, .clear = config_clear_list, .lines = true, .verbatim = true };
 const struct config_type type_variable = {
 	.expected = "env.NAME, a name of letters, digits and _",
-	.parse = parse_variable, .clear = clear_list, .verbatim = true };
-const struct config_type type_listen = {
-	.expected = "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH",
-	.parse = parse_listen, .clear = clear_list };
-const struct config_type type_address = {
-	.expected = "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH",
-	.parse = parse_address, .clear = clear_text };
-const struct config_type type_networks = {
-	.expected = "addresses or ranges like 127.0.0.0/8, ::1",
-	.parse = parse_networks, .clear = clear_list, .lines = true };
+	.parse = parse_variable, .clear = config_clear_list, .verbatim = true };
+const struct config_type type_size = {
+	.expected = "a size in bytes like 512M or 2G", .parse = parse_size };
+const struct config_type type_update = {
+	.expected = "no, security or all", .parse = parse_update };
+const struct config_type type_places = {
+	.expected = "relative paths without \".\" and \"..\", separated by commas or spaces",
+	.parse = parse_places, .clear = config_clear_list, .lines = true };
+const struct config_type type_file = {
+	.expected = "files.PATH = TEMPLATE: a relative path, and an absolute one",
+	.parse = parse_file, .clear = config_clear_list };
+const struct config_type type_credential = {
+	.expected = "credential.NAME = an absolute path, or the name of a system credential",
+	.parse = parse_credential, .clear = config_clear_list };
 /* clang-format on */

@@ -241,6 +241,8 @@ struct config *config_free(struct config *config)
 		free(config->volumes[i].origin.file);
 	}
 	for (size_t i = 0; i < config->n_apps; i++) {
+		for (size_t j = 0; j < CONFIG_LIST_MAX; j++)
+			free(config->apps[i].file_texts[j]);
 		free(config->apps[i].name);
 		free(config->apps[i].origin.file);
 	}
