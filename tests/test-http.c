@@ -107,6 +107,8 @@ static bool serve(int fd, const char *path)
 		answer(fd, "503 Busy", "Retry-After: 7\r\nX-Two:  a b \r\n", "no", 2);
 	} else if (strcmp(path, "/moved") == 0) {
 		answer(fd, "302 Found", "Location: /ok\r\n", "", 0);
+	} else if (strcmp(path, "/lost") == 0) {
+		answer(fd, "404 Not Found", "", "0123456789", 10);
 	} else if (strcmp(path, "/slow") == 0) {
 		wait_for_hangup(fd);
 		stays = false;
@@ -442,6 +444,177 @@ static void test_redirect(void)
 	end();
 }
 
+struct drain {
+	struct got got; /* first: on_done() has the same userdata */
+	size_t length;
+	int status, fails;
+	char retry_after[16];
+};
+
+static int on_sink(
+	const struct http_response *response, const void *data, size_t length, void *userdata)
+{
+	struct drain *drain = userdata;
+	const char *retry_after = http_header(response, "X-None");
+
+	drain->status = ((const char *)data)[0] == 'x' ? response->status : -1;
+	drain->length += length;
+	(void)snprintf(drain->retry_after, sizeof drain->retry_after, "%s",
+		retry_after ? retry_after : http_header(response, "Content-Length"));
+	return drain->length > 100000 ? drain->fails : 0;
+}
+
+static struct drain drain_url(const char *what, size_t body_max, int fails)
+{
+	struct http_request request = {
+		.url = what, .stall_usec = 5 * SECOND, .body_max = body_max, .sink = on_sink};
+	struct drain drain = {.fails = fails};
+
+	if (http_start(on.http, &request, on_done, &drain, NULL) == 0)
+		run_until(&drain.got, 1);
+	return drain;
+}
+
+static void test_sink(void)
+{
+	struct drain drain;
+
+	begin();
+	drain = drain_url(url("/bytes/300000"), 4, 0);
+	ok(drain.got.status == 200 && drain.length == 300000, "a sink gets a body of any length");
+	ok(drain.status == 200 && strcmp(drain.retry_after, "300000") == 0,
+		"it sees status and headers");
+	is_int((long long)drain.got.length, 0, "the response has no body then");
+	drain = drain_url(url("/bytes/300000"), 4, -ENOSPC);
+	ok(drain.got.status == 0 && drain.got.error == -ENOSPC, "its error ends the call");
+	ok(drain.length < 300000, "at once");
+	drain = drain_url(url("/lost"), 10, 0);
+	ok(drain.got.status == 404 && drain.length == 0 &&
+			strcmp(drain.got.body, "0123456789") == 0,
+		"it does not get what is no success");
+	drain = drain_url(url("/lost"), 4, 0);
+	ok(drain.got.status == 404 && strcmp(drain.got.body, "0123") == 0,
+		"which is cut, and stays an answer");
+	drain = drain_url(url("/cut"), 4, 0);
+	is_int(drain.got.error, -EIO, "a body that ends early is an error");
+	is_int(ask("/ok").status, 200, "and then all is well again");
+	end();
+}
+
+static struct got ask_request(struct http_request request)
+{
+	struct got got = {0};
+
+	if (http_start(on.http, &request, on_done, &got, NULL) == 0)
+		run_until(&got, 1);
+	return got;
+}
+
+static void test_head(void)
+{
+	struct got got;
+
+	begin();
+	got = ask_request((struct http_request){
+		.url = url("/busy"), .method = "HEAD", .timeout_usec = SECOND, .body_max = 100});
+	ok(strncmp(server.head, "HEAD /busy HTTP/1.1\r\n", 21) == 0, "HEAD is sent as HEAD");
+	ok(got.status == 503 && got.length == 0 && strcmp(got.retry_after, "7") == 0,
+		"and has status and headers");
+	end();
+}
+
+static void test_stall(void)
+{
+	struct got got;
+	uint64_t start = now();
+
+	begin();
+	got = ask_request(
+		(struct http_request){.url = url("/slow"), .stall_usec = SECOND, .body_max = 100});
+	ok(got.status == 0 && got.error == -ETIMEDOUT, "nothing for so long is -ETIMEDOUT");
+	ok(now() - start >= SECOND && now() - start < 4 * SECOND, "in its time");
+	end();
+}
+
+static void test_redirects_followed(void)
+{
+	struct got got;
+
+	begin();
+	got = ask_request((struct http_request){
+		.url = url("/moved"), .redirects_max = 5, .timeout_usec = SECOND, .body_max = 100});
+	ok(got.status == 0 && got.error == -EPROTONOSUPPORT && server.requests == 1,
+		"a redirect to http: is never followed");
+	got = ask_request((struct http_request){.url = "http://a:b@127.0.0.1:1/",
+		.redirects_max = 5,
+		.timeout_usec = SECOND,
+		.body_max = 100});
+	is_int(got.error, -EACCES, "nor is a user name taken");
+	end();
+}
+
+static void test_signer(void)
+{
+	struct http_signer signer = {"AKID", "secret", "to/ken==", "eu-west-1", "s3"};
+	struct http_request request = {.url = url("/b/../a%20b"),
+		.headers = {"Range: bytes=5-"},
+		.timeout_usec = SECOND,
+		.body_max = 100,
+		.signer = &signer};
+	const char *sent = server.head, *digest;
+
+	begin();
+	(void)ask_request(request);
+	ok(strncmp(sent, "GET /a%20b HTTP/1.1\r\n", 21) == 0, "a path is resolved");
+	ok(strstr(sent, "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKID/") &&
+			strstr(sent, "/eu-west-1/s3/aws4_request, SignedHeaders=host;range;"
+				     "x-amz-content-sha256;x-amz-date;x-amz-security-token, "),
+		"a request is signed, with all of its headers");
+	ok(strstr(sent, "\r\nx-amz-security-token: to/ken==\r\n"), "and has the session's token");
+	digest = strstr(sent, "x-amz-content-sha256: e3b0c442");
+	ok(digest && !strstr(digest + 1, "x-amz-content-sha256:"), "and its body's digest, once");
+	ok(!strstr(sent, "secret\r") && !strstr(sent, "secret,"), "the secret is not sent");
+	signer.service = "monitoring";
+	signer.token = NULL;
+	(void)ask_request(request);
+	ok(strstr(sent,
+		   "/eu-west-1/monitoring/aws4_request, SignedHeaders=host;range;x-amz-date, "),
+		"only S3 wants that digest; there may be no token");
+	request.signer = NULL;
+	request.path_as_is = true;
+	(void)ask_request(request);
+	ok(strncmp(sent, "GET /b/../a%20b HTTP/1.1\r\n", 26) == 0, "a path may be sent as it is");
+	ok(!strstr(sent, "Authorization") && !strstr(sent, "x-amz"), "the next is not signed");
+	end();
+}
+
+static void test_proxied(void)
+{
+	char proxy[64];
+	struct http_request request = {.url = "http://192.0.2.1/x",
+		.proxied = true,
+		.timeout_usec = SECOND,
+		.body_max = 100};
+
+	(void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", server.port);
+	(void)setenv("http_proxy", proxy, 1);
+	begin();
+	is_int(ask_request(request).status, 200, "the environment's proxy is asked");
+	ok(strncmp(server.head, "GET http://192.0.2.1/x ", 23) == 0, "for all of the URL");
+	request.url = url("/ok");
+	is_int(ask_request(request).status, 200, "but not for loopback");
+	ok(strncmp(server.head, "GET /ok ", 8) == 0, "which is asked itself");
+	request.url = "http://[::1]:1/";
+	is_int(ask_request(request).error, -ECONNREFUSED, "nor for its IPv6 address");
+	(void)setenv("no_proxy", "127.0.0.2, 192.0.2.0/24", 1);
+	(void)setenv("http_proxy", "http://127.0.0.1:1", 1);
+	request.url = url("/ok");
+	is_int(ask_request(request).status, 200, "nor with a no_proxy of the environment");
+	end();
+	(void)unsetenv("http_proxy");
+	(void)unsetenv("no_proxy");
+}
+
 static void test_no_environment(void)
 {
 	struct got got;
@@ -559,6 +732,12 @@ int main(void)
 	test_time_limit();
 	test_errors();
 	test_redirect();
+	test_sink();
+	test_head();
+	test_stall();
+	test_redirects_followed();
+	test_signer();
+	test_proxied();
 	test_no_environment();
 	test_connection_kept();
 	test_many();

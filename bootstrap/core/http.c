@@ -9,12 +9,22 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #define CONNECTIONS_MAX 8
+#define HEADER_MAX      4096
+
+/* What no proxy is asked for; libcurl before 8 finds an IPv6 address only by its text. */
+#define NEVER_PROXIED                                                                              \
+	"169.254.0.0/16,127.0.0.0/8,localhost,::1,fd00:ec2::254,fd00:ec2::/32,fe80::/10"
+
+/* SHA-256 of nothing, which S3 wants to be told about a request without a body. */
+#define S3_NO_BODY                                                                                 \
+	"x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct http {
 	sd_event *event;
@@ -37,6 +47,8 @@ struct http_call {
 	char *body;
 	size_t length, body_max;
 	bool too_long;
+	http_sink sink;
+	int sink_error;
 	char reason[CURL_ERROR_SIZE];
 	http_done done;
 	void *userdata;
@@ -77,11 +89,19 @@ static int error_of(const struct http_call *call, CURLcode code)
 		{CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT},
 		{CURLE_COULDNT_CONNECT, -ECONNREFUSED},
 		{CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH},
+		{CURLE_COULDNT_RESOLVE_PROXY, -EHOSTUNREACH},
 		{CURLE_OUT_OF_MEMORY, -ENOMEM},
 		{CURLE_URL_MALFORMAT, -EINVAL},
+		{CURLE_BAD_FUNCTION_ARGUMENT, -EINVAL}, /* the signer does not want it */
 		{CURLE_UNSUPPORTED_PROTOCOL, -EPROTONOSUPPORT},
+		{CURLE_LOGIN_DENIED, -EACCES},
+		{CURLE_TOO_MANY_REDIRECTS, -ELOOP},
+		{CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED},
+		{CURLE_SSL_CACERT_BADFILE, -ENOKEY},
 	};
 
+	if (call->sink_error < 0)
+		return call->sink_error;
 	if (call->too_long)
 		return -EFBIG;
 	FOREACH_ELEMENT (i, errors)
@@ -90,14 +110,20 @@ static int error_of(const struct http_call *call, CURLcode code)
 	return -EIO;
 }
 
+static int status_of(const struct http_call *call)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
 static void call_finish(struct http_call *call, CURLcode code)
 {
 	struct http_response response = {.call = call, .reason = ""};
-	long status = 0;
 
-	if (code == CURLE_OK) {
-		(void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-		response.status = (int)status;
+	if (code == CURLE_OK || (call->too_long && call->sink)) {
+		response.status = status_of(call);
 		response.body = steal_ptr(call->body);
 		response.length = call->length;
 	} else {
@@ -200,48 +226,125 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata,
 static size_t body_arrived(char *data, size_t size, size_t n, void *userdata)
 {
 	struct http_call *call = userdata;
-	size_t more = size * n;
+	struct http_response head = {.call = call, .status = status_of(call), .reason = ""};
+	size_t more = size * n, keep;
 	char *grown;
 
-	if (more > call->body_max - call->length) {
-		call->too_long = true;
-		return 0;
+	if (call->sink && head.status / 100 == 2) {
+		call->sink_error = call->sink(&head, data, more, call->userdata);
+		return call->sink_error < 0 ? 0 : more;
 	}
-	grown = realloc(call->body, call->length + more + 1);
+	call->too_long = more > call->body_max - call->length;
+	if (call->too_long && !call->sink)
+		return 0;
+	keep = call->too_long ? call->body_max - call->length : more;
+	grown = realloc(call->body, call->length + keep + 1);
 	if (!grown)
 		return 0;
-	memcpy(grown + call->length, data, more);
+	memcpy(grown + call->length, data, keep);
 	call->body = grown;
-	call->length += more;
+	call->length += keep;
 	grown[call->length] = '\0';
-	return more;
+	return call->too_long ? 0 : more;
+}
+
+static int header_add(struct http_call *call, const char *header)
+{
+	struct curl_slist *list = curl_slist_append(call->headers, header);
+
+	if (!list)
+		return -ENOMEM;
+	call->headers = list;
+	return 0;
+}
+
+/*
+ * libcurl signs all headers it is given, and the path as it is sent; it makes x-amz-date itself.
+ * What S3 wants beyond that it adds from 8.0 on, unless it is there already.
+ */
+static int sign(struct http_call *call, const struct http_signer *signer)
+{
+	char text[HEADER_MAX];
+	int r = 0;
+
+	if (strcmp(signer->service, "s3") == 0)
+		r = header_add(call, S3_NO_BODY);
+	if (r == 0 && signer->token) {
+		if (snprintf(text, sizeof text, "x-amz-security-token: %s", signer->token) >=
+			(int)sizeof text)
+			r = -E2BIG;
+		else
+			r = header_add(call, text);
+		explicit_bzero(text, sizeof text);
+	}
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof text, "aws:amz:%s:%s", signer->region, signer->service);
+	if (curl_easy_setopt(call->easy, CURLOPT_AWS_SIGV4, text) != CURLE_OK ||
+		curl_easy_setopt(call->easy, CURLOPT_USERNAME, signer->access_key) != CURLE_OK ||
+		curl_easy_setopt(call->easy, CURLOPT_PASSWORD, signer->secret) != CURLE_OK)
+		return -ENOMEM;
+	return 0;
+}
+
+/* CURLOPT_NOPROXY takes the place of the environment's list, so that has to be in it. */
+static int proxy_choose(CURL *easy, bool proxied)
+{
+	const char *list = getenv("no_proxy") ? getenv("no_proxy") : getenv("NO_PROXY");
+	_cleanup_free_ char *all = NULL;
+
+	if (!proxied || (list && strcmp(list, "*") == 0))
+		return curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK ? 0 : -ENOMEM;
+	if (asprintf(&all, "%s,%s", NEVER_PROXIED, list ? list : "") < 0)
+		return -ENOMEM;
+	return curl_easy_setopt(easy, CURLOPT_NOPROXY, all) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static void limits_set(CURL *easy, const struct http_request *request)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_usec / 1000));
+	if (request->stall_usec) {
+		(void)curl_easy_setopt(
+			easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(request->stall_usec / 1000));
+		(void)curl_easy_setopt(
+			easy, CURLOPT_LOW_SPEED_TIME, (long)(request->stall_usec / 1000000));
+		(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	}
+	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, (long)(request->redirects_max > 0));
+	(void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)request->redirects_max);
+	(void)curl_easy_setopt(
+		easy, CURLOPT_DISALLOW_USERNAME_IN_URL, (long)(request->redirects_max > 0));
+	(void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, (long)request->path_as_is);
 }
 
 static int call_prepare(struct http_call *call, const struct http_request *request)
 {
 	CURL *easy = call->easy;
+	int r = proxy_choose(easy, request->proxied);
 
-	for (size_t i = 0; i < HTTP_HEADERS_MAX && request->headers[i]; i++) {
-		struct curl_slist *list = curl_slist_append(call->headers, request->headers[i]);
-
-		if (!list)
-			return -ENOMEM;
-		call->headers = list;
-	}
-	if (request->method)
+	for (size_t i = 0; r == 0 && i < HTTP_HEADERS_MAX && request->headers[i]; i++)
+		r = header_add(call, request->headers[i]);
+	if (r == 0 && request->signer)
+		r = sign(call, request->signer);
+	if (r < 0)
+		return r;
+	if (request->method && strcmp(request->method, "HEAD") == 0)
+		(void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	else if (request->method)
 		(void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	if (request->socket)
 		(void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->socket);
+	limits_set(easy, request);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_usec / 1000));
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "instanced/" PACKAGE_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_arrived);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https") != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
 		return -ENOMEM;
 	call->body = calloc(1, 1); /* an empty body is a body */
@@ -260,6 +363,7 @@ int http_start(struct http *http, const struct http_request *request, http_done 
 		.next = http->calls,
 		.easy = curl_easy_init(),
 		.body_max = request->body_max,
+		.sink = request->sink,
 		.done = done,
 		.userdata = userdata};
 	if (!call->easy) {
