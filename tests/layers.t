@@ -49,9 +49,10 @@ ini.h            bootstrap/core/config-read.c
 openssl/         bootstrap/core/digest.c
 blkid/           bootstrap/blank.c
 libmount         bootstrap/mount.c
-archive.h        bootstrap/unpack.c
+archive.h        bootstrap/unpack-read.c
+seccomp.h        bootstrap/unpack-read.c
 zlib.h           bootstrap/core/user-data.c
-systemd/sd-bus.h bootstrap/manager.c
+systemd/sd-bus.h bootstrap/manager-bus.h
 systemd/sd-journal.h  bootstrap/core/log.c
 systemd/sd-daemon.h   agent/main.c
 '
