@@ -2,29 +2,13 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-bus.h>
-#include <unistd.h>
 
-#include "output.h"
-
-#define SERVICE "org.freedesktop.systemd1"
-#define PATH    "/org/freedesktop/systemd1"
-#define MANAGER SERVICE ".Manager"
-#define UNIT    SERVICE ".Unit"
-#define ENV_MAX (SPAWN_ENV_MAX)
-#define MARGIN  (30 * 1000000ull) /* from a program's own time limit to our patience's end */
-
-struct manager {
-	sd_bus *bus;
-	/* the job that is waited for */
-	char job[128], result[32];
-};
+#include "manager-bus.h"
 
 bool manager_is_there(void)
 {
@@ -33,7 +17,7 @@ bool manager_is_there(void)
 	return lstat("/run/systemd/system", &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int refused(int r, const sd_bus_error *error, const char *what, struct err *err)
+int manager_refused(int r, const sd_bus_error *error, const char *what, struct err *err)
 {
 	return err_set(
 		err, r, "systemd: %s: %s", what, error->message ? error->message : strerror(-r));
@@ -97,7 +81,7 @@ static int load(
 	if (r >= 0)
 		snprintf(ret_path, size, "%s", path);
 	else
-		(void)refused(r, &error, name, err);
+		(void)manager_refused(r, &error, name, err);
 	(void)sd_bus_message_unref(reply);
 	sd_bus_error_free(&error);
 	return r < 0 ? r : 0;
@@ -106,7 +90,7 @@ static int load(
 /* A property that is wanted, and where it goes. */
 struct property {
 	const char *name;
-	char type; /* s, b, t, i */
+	char type; /* s, b, t, u, i */
 	void *value;
 	size_t size; /* of a text */
 };
@@ -163,7 +147,7 @@ static int read_properties(struct manager *manager, const char *path, const char
 	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0)
 		r = take_entry(reply, wanted, n);
 	if (r < 0)
-		(void)refused(r, &error, path, err);
+		(void)manager_refused(r, &error, path, err);
 	(void)sd_bus_message_unref(reply);
 	sd_bus_error_free(&error);
 	return r < 0 ? r : 0;
@@ -193,6 +177,24 @@ int manager_unit(
 	return r;
 }
 
+int manager_service(struct manager *manager, const char *name, unsigned *ret_pid,
+	unsigned *ret_restarts, struct err *err)
+{
+	uint32_t pid = 0, restarts = 0;
+	const struct property wanted[] = {
+		{"MainPID", 'u', &pid, 0}, {"NRestarts", 'u', &restarts, 0}};
+	char path[512];
+	int r = load(manager, name, path, sizeof path, err);
+
+	if (r == 0)
+		r = read_properties(manager, path, SERVICE ".Service", wanted, 2, err);
+	if (r == 0) {
+		*ret_pid = pid;
+		*ret_restarts = restarts;
+	}
+	return r;
+}
+
 int manager_number(
 	struct manager *manager, const char *property, uint64_t *ret_number, struct err *err)
 {
@@ -202,8 +204,7 @@ int manager_number(
 	return r < 0 ? err_set(err, r, "systemd: %s: %m", property) : 0;
 }
 
-/* How the last run of a unit ended; "" where that is not known. */
-static void read_result(struct manager *manager, const char *name, char *ret_result, size_t size,
+void manager_result(struct manager *manager, const char *name, char *ret_result, size_t size,
 	int32_t *ret_status)
 {
 	const char *suffix = strrchr(name, '.');
@@ -227,16 +228,12 @@ int manager_reload(struct manager *manager, struct err *err)
 		manager->bus, SERVICE, PATH, MANAGER, "Reload", &error, NULL, NULL);
 
 	if (r < 0)
-		(void)refused(r, &error, "reload", err);
+		(void)manager_refused(r, &error, "reload", err);
 	sd_bus_error_free(&error);
 	return r < 0 ? r : 0;
 }
 
-/*
- * Takes the reply to what made a job, and turns the bus until the job is removed; then its result
- * is known. Meanwhile reads `output`, if there is one.
- */
-static int wait_for_job(struct manager *manager, sd_bus_message *reply, const char *what,
+int manager_wait(struct manager *manager, sd_bus_message *reply, const char *what,
 	uint64_t timeout_usec, struct output *output, struct err *err)
 {
 	uint64_t deadline = spawn_now() + timeout_usec;
@@ -272,7 +269,7 @@ static int judge_job(struct manager *manager, const char *unit, struct err *err)
 
 	if (strcmp(manager->result, "done") == 0)
 		return 0;
-	read_result(manager, unit, result, sizeof result, &status);
+	manager_result(manager, unit, result, sizeof result, &status);
 	if (result[0] && strcmp(result, "success") != 0)
 		return err_set(err, -EIO, "%s: %s (%s); `journalctl -u '%s'` says more", unit,
 			manager->result, result, unit);
@@ -295,184 +292,12 @@ int manager_job(struct manager *manager, enum manager_verb verb, const char *uni
 	if (verb == MANAGER_STOP && sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
 		r = 0;
 	else if (r < 0)
-		(void)refused(r, &error, unit, err);
+		(void)manager_refused(r, &error, unit, err);
 	else
-		r = wait_for_job(manager, reply, unit, MANAGER_JOB_TIMEOUT, NULL, err);
+		r = manager_wait(manager, reply, unit, MANAGER_JOB_TIMEOUT, NULL, err);
 	if (r >= 0 && reply)
 		r = judge_job(manager, unit, err);
 	(void)sd_bus_message_unref(reply);
 	sd_bus_error_free(&error);
-	return r;
-}
-
-/* -- a program as a transient service -- */
-
-/* The first that fails is what counts. */
-static void put(int *r, int result)
-{
-	if (*r >= 0 && result < 0)
-		*r = result;
-}
-
-static void put_words(int *r, sd_bus_message *m, const char *name, const char *const *words)
-{
-	put(r, sd_bus_message_open_container(m, 'r', "sv"));
-	put(r, sd_bus_message_append(m, "s", name));
-	put(r, sd_bus_message_open_container(m, 'v', "as"));
-	put(r, sd_bus_message_append_strv(m, (char **)words));
-	put(r, sd_bus_message_close_container(m));
-	put(r, sd_bus_message_close_container(m));
-}
-
-static void put_program(int *r, sd_bus_message *m, const struct spawn *spawn, const char *path)
-{
-	put(r, sd_bus_message_open_container(m, 'r', "sv"));
-	put(r, sd_bus_message_append(m, "s", "ExecStart"));
-	put(r, sd_bus_message_open_container(m, 'v', "a(sasb)"));
-	put(r, sd_bus_message_open_container(m, 'a', "(sasb)"));
-	put(r, sd_bus_message_open_container(m, 'r', "sasb"));
-	put(r, sd_bus_message_append(m, "s", path));
-	put(r, sd_bus_message_append_strv(m, (char **)spawn->argv));
-	put(r, sd_bus_message_append(m, "b", false));
-	for (int i = 0; i < 4; i++)
-		put(r, sd_bus_message_close_container(m));
-}
-
-static void put_properties(int *r, sd_bus_message *m, const struct spawn *spawn, int output)
-{
-	static const char *const yes[] = {"NoNewPrivileges", "PrivateDevices", "PrivateTmp",
-		"ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs",
-		"ProtectKernelModules", "ProtectKernelTunables", "RestrictRealtime",
-		"RestrictSUIDSGID", "LockPersonality"};
-	const char *const writable[] = {spawn->cwd, NULL};
-	const char *env[ENV_MAX + 2] = {"LANG=C.UTF-8"};
-	size_t n = 1;
-
-	for (const char *const *p = spawn->env; p && *p && n <= ENV_MAX; p++)
-		env[n++] = *p;
-	put(r, sd_bus_message_append(m, "(sv)", "Type", "s", "oneshot"));
-	put(r, sd_bus_message_append(m, "(sv)", "CollectMode", "s", "inactive-or-failed"));
-	put(r, sd_bus_message_append(
-		       m, "(sv)", "TimeoutStartUSec", "t", (uint64_t)spawn->timeout_usec));
-	put(r, sd_bus_message_append(
-		       m, "(sv)", "TimeoutStopUSec", "t", (uint64_t)SPAWN_GRACE_USEC));
-	put(r, sd_bus_message_append(m, "(sv)", "WorkingDirectory", "s", spawn->cwd));
-	put(r, sd_bus_message_append(m, "(sv)", "StandardOutputFileDescriptor", "h", output));
-	put(r, sd_bus_message_append(m, "(sv)", "StandardErrorFileDescriptor", "h", output));
-	put(r, sd_bus_message_append(m, "(sv)", "CapabilityBoundingSet", "t", (uint64_t)0));
-	put(r, sd_bus_message_append(m, "(sv)", "ProtectSystem", "s", "strict"));
-	FOREACH_ELEMENT (i, yes)
-		put(r, sd_bus_message_append(m, "(sv)", yes[i], "b", true));
-	if (strcmp(spawn->cwd, "/") != 0)
-		put_words(r, m, "ReadWritePaths", writable);
-	put_words(r, m, "Environment", env);
-	if (spawn->user)
-		put(r, sd_bus_message_append(m, "(sv)", "User", "s", spawn->user));
-	if (spawn->limit_nofile)
-		put(r, sd_bus_message_append(m, "(sv)(sv)", "LimitNOFILE", "t",
-			       (uint64_t)spawn->limit_nofile, "LimitNOFILESoft", "t",
-			       (uint64_t)spawn->limit_nofile));
-}
-
-static int compose(struct manager *manager, const char *unit, const struct spawn *spawn,
-	const char *program, int output, sd_bus_message **ret_message)
-{
-	sd_bus_message *m = NULL;
-	int r = sd_bus_message_new_method_call(
-		manager->bus, &m, SERVICE, PATH, MANAGER, "StartTransientUnit");
-
-	if (r < 0)
-		return r;
-	put(&r, sd_bus_message_append(m, "ss", unit, "replace"));
-	put(&r, sd_bus_message_open_container(m, 'a', "(sv)"));
-	put_properties(&r, m, spawn, output);
-	put_program(&r, m, spawn, program);
-	put(&r, sd_bus_message_close_container(m));
-	put(&r, sd_bus_message_append(m, "a(sa(sv))", 0));
-	if (r < 0)
-		m = sd_bus_message_unref(m);
-	*ret_message = m;
-	return r < 0 ? r : 0;
-}
-
-/* Why the service of a program did not succeed; the unit is forgotten then. */
-static int explain(struct manager *manager, const char *unit, const struct spawn *spawn,
-	struct output *output, struct err *err)
-{
-	const char *title = spawn->name ? spawn->name : spawn->argv[0];
-	char words[OUTPUT_WORDS_MAX], result[32] = "?";
-	int32_t status = 0;
-
-	read_result(manager, unit, result, sizeof result, &status);
-	(void)sd_bus_call_method(
-		manager->bus, SERVICE, PATH, MANAGER, "ResetFailedUnit", NULL, NULL, "s", unit);
-	output_last_words(output, words);
-	if (strcmp(result, "timeout") == 0)
-		return err_set(err, -ETIMEDOUT, "%s did not end within %llu s%s", title,
-			(unsigned long long)(spawn->timeout_usec / 1000000), words);
-	if (strcmp(result, "exit-code") == 0)
-		return err_set(
-			err, -ECHILD, "%s failed with exit status %d%s", title, status, words);
-	return err_set(err, -ECHILD, "%s failed (%s)%s", title, result, words);
-}
-
-static int run(struct manager *manager, const char *unit, const struct spawn *spawn,
-	struct output *output, int output_in, struct err *err)
-{
-	const char *title = spawn->name ? spawn->name : spawn->argv[0];
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *message = NULL, *reply = NULL;
-	char program[256];
-	int r = spawn_find(spawn->argv[0], program, sizeof program);
-
-	if (r < 0)
-		return err_set(err, r, "%s is not installed%s%s", spawn->argv[0],
-			spawn->package ? "; it comes with the package " : "",
-			spawn->package ? spawn->package : "");
-	r = compose(manager, unit, spawn, program, output_in, &message);
-	if (r >= 0)
-		r = sd_bus_call(manager->bus, message, MANAGER_CALL_TIMEOUT, &error, &reply);
-	if (r < 0)
-		(void)refused(r, &error, title, err);
-	else
-		r = wait_for_job(manager, reply, title, spawn->timeout_usec + MARGIN, output, err);
-	output_end(output);
-	if (r >= 0 && strcmp(manager->result, "done") != 0)
-		r = explain(manager, unit, spawn, output, err);
-	(void)sd_bus_message_unref(message);
-	(void)sd_bus_message_unref(reply);
-	sd_bus_error_free(&error);
-	return r < 0 ? r : 0;
-}
-
-/* A stop would load the unit first, and systemd complain that it is not there. */
-static int stop_if_loaded(struct manager *manager, const char *unit, struct err *err)
-{
-	if (sd_bus_call_method(
-		    manager->bus, SERVICE, PATH, MANAGER, "GetUnit", NULL, NULL, "s", unit) < 0)
-		return 0;
-	return manager_job(manager, MANAGER_STOP, unit, err);
-}
-
-int manager_run(struct manager *manager, const char *name, const struct spawn *spawn,
-	char **ret_tail, struct err *err)
-{
-	_cleanup_free_ struct output *output = calloc(1, sizeof *output);
-	_cleanup_close_ int output_in = -1, output_out = -1;
-	char unit[256];
-	int ends[2], r;
-
-	if (!output || pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(err, output ? -errno : -ENOMEM, "%m");
-	output_out = ends[0];
-	output_in = ends[1];
-	(void)fcntl(output_out, F_SETFL, O_NONBLOCK);
-	*output = (struct output){.label = spawn->label, .fd = output_out};
-	snprintf(unit, sizeof unit, "%.200s.service", name);
-	r = stop_if_loaded(manager, unit, err); /* left by a run that was killed */
-	if (r == 0)
-		r = run(manager, unit, spawn, output, output_in, err);
-	if (r == 0 && ret_tail && !(*ret_tail = strdup(output->tail)))
-		r = err_set(err, -ENOMEM, "%m");
 	return r;
 }

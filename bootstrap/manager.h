@@ -35,6 +35,10 @@ struct manager_unit {
 int manager_unit(
 	struct manager *manager, const char *name, struct manager_unit *ret_unit, struct err *err);
 
+/* The main process of a service (0: none), and how often it was started again by itself. */
+int manager_service(struct manager *manager, const char *name, unsigned *ret_pid,
+	unsigned *ret_restarts, struct err *err);
+
 /* A property of the manager itself that is a 64-bit number, as "UserspaceTimestampMonotonic". */
 int manager_number(
 	struct manager *manager, const char *property, uint64_t *ret_number, struct err *err);
@@ -59,5 +63,8 @@ int manager_job(struct manager *manager, enum manager_verb verb, const char *uni
  */
 int manager_run(struct manager *manager, const char *unit, const struct spawn *spawn,
 	char **ret_tail, struct err *err);
+
+/* Ends what is left of a run of that name. 0 also if there is nothing. */
+int manager_settle(struct manager *manager, const char *unit, struct err *err);
 
 CLEANUP_FOR(manager, manager_free);

@@ -17,33 +17,45 @@ static void make_plain(char *text, size_t length)
 			text[i] = ' ';
 }
 
-static void flush_line(struct output *output)
+static void keep(struct output *output, const char *data, size_t length)
 {
-	if (!output->label || output->line_length == 0)
-		return;
-	make_plain(output->line, output->line_length);
-	(void)fprintf(stderr, "%s: %.*s\n", output->label, (int)output->line_length, output->line);
-	output->line_length = 0;
-}
-
-static void take(struct output *output, const char *data, size_t length)
-{
-	size_t kept = length < OUTPUT_TAIL_MAX ? length : OUTPUT_TAIL_MAX;
-	size_t room = OUTPUT_TAIL_MAX - kept, drop = 0;
+	size_t room = OUTPUT_TAIL_MAX - length, drop = 0;
 
 	if (output->tail_length > room)
 		drop = output->tail_length - room;
 	memmove(output->tail, output->tail + drop, output->tail_length - drop);
 	output->tail_length -= drop;
-	memcpy(output->tail + output->tail_length, data + length - kept, kept);
-	output->tail_length += kept;
+	memcpy(output->tail + output->tail_length, data, length);
+	output->tail_length += length;
 	output->tail[output->tail_length] = '\0';
+}
 
-	for (size_t i = 0; output->label && i < length; i++) {
+/* `ending` is "\n", or "" for a piece of a line. */
+static void end_line(struct output *output, const char *ending)
+{
+	size_t length = output->line_length;
+
+	output->line[length] = '\0';
+	output->line_length = 0;
+	if (output->told && output->told(output->line, output->userdata))
+		return;
+	keep(output, output->line, length);
+	keep(output, ending, strlen(ending));
+	if (!output->label || length == 0)
+		return;
+	make_plain(output->line, length);
+	(void)fprintf(stderr, "%s: %.*s\n", output->label, (int)length, output->line);
+}
+
+static void take(struct output *output, const char *data, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
 		if (data[i] != '\n')
 			output->line[output->line_length++] = data[i];
-		if (data[i] == '\n' || output->line_length == sizeof output->line)
-			flush_line(output);
+		if (data[i] == '\n')
+			end_line(output, "\n");
+		else if (output->line_length == OUTPUT_LINE_MAX)
+			end_line(output, "");
 	}
 }
 
@@ -61,7 +73,8 @@ void output_end(struct output *output)
 {
 	for (int i = 0; i < LAST_READS && output_read(output); i++)
 		;
-	flush_line(output);
+	if (output->line_length > 0)
+		end_line(output, "");
 }
 
 void output_last_words(struct output *output, char ret_words[static OUTPUT_WORDS_MAX])

@@ -15,7 +15,10 @@
 struct output {
 	const char *label; /* lines go to our stderr as "label: line"; NULL: nowhere. Borrowed */
 	int fd;            /* the reading end of a pipe, non-blocking; borrowed */
-	char tail[OUTPUT_TAIL_MAX + 1], line[OUTPUT_LINE_MAX];
+	/* Told each line first; true: it goes nowhere else. NULL: nobody. */
+	bool (*told)(const char *line, void *userdata);
+	void *userdata;
+	char tail[OUTPUT_TAIL_MAX + 1], line[OUTPUT_LINE_MAX + 1];
 	size_t tail_length, line_length;
 };
 

@@ -152,7 +152,10 @@ int spawn_run(const struct spawn *spawn, char **ret_tail, struct err *err)
 		return err_set(err, output ? -EINVAL : -ENOMEM, "%s: %m", name);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, -errno, "%s: pipe: %m", name);
-	*output = (struct output){.label = spawn->label, .fd = output_out = ends[0]};
+	*output = (struct output){.label = spawn->label,
+		.fd = output_out = ends[0],
+		.told = spawn->line,
+		.userdata = spawn->userdata};
 	output_in = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, -errno, "%s: pipe: %m", name);

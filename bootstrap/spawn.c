@@ -147,12 +147,15 @@ static int set_environment(struct child *child, struct err *err)
 	const char *const *given = child->spawn->env;
 
 	for (; given && *given; given++) {
-		if (child->n_env == SPAWN_ENV_MAX - OURS_MAX)
+		if (child->n_env == SPAWN_ENV_MAX - OURS_MAX - SPAWN_PROXIES_MAX)
 			return err_set(err, -E2BIG, "%s: more than %d variables",
-				name_of(child->spawn), SPAWN_ENV_MAX - OURS_MAX);
+				name_of(child->spawn),
+				SPAWN_ENV_MAX - OURS_MAX - SPAWN_PROXIES_MAX);
 		if (!has_variable(child, *given))
 			child->env[child->n_env++] = *given;
 	}
+	if (child->spawn->proxies)
+		child->n_env += spawn_proxies(child->env + child->n_env);
 	FOREACH_ELEMENT (i, ours)
 		if (!has_variable(child, ours[i]))
 			child->env[child->n_env++] = ours[i];
@@ -180,7 +183,8 @@ static int set_files(const struct spawn *spawn, int output)
 {
 	int null = open("/dev/null", O_RDONLY);
 
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+		dup2(spawn->output ? spawn->output : output, STDOUT_FILENO) < 0 ||
 		dup2(output, STDERR_FILENO) < 0)
 		return -errno;
 	/* On exec, and not now: the report must come through if that fails. */
@@ -193,9 +197,12 @@ static int set_files(const struct spawn *spawn, int output)
 
 static int set_limits(const struct spawn *spawn)
 {
-	struct rlimit limit = {spawn->limit_nofile, spawn->limit_nofile};
+	const struct rlimit files = {spawn->limit_nofile, spawn->limit_nofile};
+	const struct rlimit memory = {spawn->limit_memory, spawn->limit_memory};
 
-	if (spawn->limit_nofile && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (spawn->limit_nofile && setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -errno;
+	if (spawn->limit_memory && setrlimit(RLIMIT_DATA, &memory) < 0)
 		return -errno;
 	return 0;
 }
@@ -303,6 +310,23 @@ int spawn_start(const struct spawn *spawn, int output, pid_t *ret_pid, struct er
 	}
 	*ret_pid = pid;
 	return 0;
+}
+
+size_t spawn_proxies(const char *ret_env[static SPAWN_PROXIES_MAX + 1])
+{
+	static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+		"ALL_PROXY", "no_proxy", "NO_PROXY"};
+	size_t n = 0;
+
+	FOREACH_ELEMENT (i, names) {
+		size_t length = strlen(names[i]);
+
+		for (char **p = environ; *p; p++)
+			if (strncmp(*p, names[i], length) == 0 && (*p)[length] == '=')
+				ret_env[n++] = *p;
+	}
+	ret_env[n] = NULL;
+	return n;
 }
 
 uint64_t spawn_now(void)

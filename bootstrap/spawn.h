@@ -21,20 +21,31 @@
 
 #include "err.h"
 
-#define SPAWN_PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SPAWN_ENV_MAX    80                /* variables, ours included */
-#define SPAWN_GROUPS_MAX 256               /* supplementary groups of a user */
-#define SPAWN_GRACE_USEC (10 * 1000000ull) /* from TERM to KILL, and from KILL to giving up */
+#define SPAWN_PATH        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SPAWN_ENV_MAX     96 /* variables, ours included */
+#define SPAWN_PROXIES_MAX 8
+#define SPAWN_GROUPS_MAX  256               /* supplementary groups of a user */
+#define SPAWN_GRACE_USEC  (10 * 1000000ull) /* from TERM to KILL, and from KILL to giving up */
 
 struct spawn {
 	const char *const *argv; /* ended by NULL; without a slash, argv[0] is looked up in PATH */
 	const char *const *env; /* "NAME=value", ended by NULL; wins over ours, the first of a name.
 				   NULL: none */
 	const char *cwd;        /* NULL: / */
+	const char *writable;   /* host()->run(): may be written to besides cwd. NULL: nothing */
 	const char *user;       /* with its groups. NULL: as the caller */
 	const char *package;    /* that has the program, for the error. NULL: not known */
 	const char *name;       /* of the program in errors. NULL: argv[0] */
 	const char *label; /* output is passed on to our stderr as "label: line". NULL: is not */
+	/* spawn_run() and host()->run() only: told each line of output, before it is passed on;
+	 * true: it was for the caller, and is neither passed on nor part of an error. NULL: nobody
+	 */
+	bool (*line)(const char *line, void *userdata);
+	void *userdata;
+	int output;            /* standard output goes to this file, not to ours; 0: none */
+	bool proxies;          /* gets our own variables that name proxies, too */
+	uint64_t limit_memory; /* bytes; 0: none */
+	bool unconfined;       /* host()->run(): may change the whole system (a package manager) */
 	uint64_t limit_nofile; /* open files, soft and hard; 0: as the caller */
 	uint64_t timeout_usec; /* spawn_run() only, and must be set: then TERM, then KILL */
 	int keep_fd;           /* stays open under its number; 0: none */
@@ -69,6 +80,9 @@ bool spawn_has_ended(pid_t pid);
  * (PR_SET_CHILD_SUBREAPER). Gives up after SPAWN_GRACE_USEC.
  */
 void spawn_sweep(void);
+
+/* Our own variables that name proxies (curl(1), "ENVIRONMENT"), ended by NULL; how many. */
+size_t spawn_proxies(const char *ret_env[static SPAWN_PROXIES_MAX + 1]);
 
 /* The program of this name in SPAWN_PATH; one with a slash is where it says. -ENOENT. */
 int spawn_find(const char *program, char *ret_path, size_t size);
