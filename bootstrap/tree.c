@@ -185,7 +185,9 @@ static int walk_entry(struct walk *walk, int directory, const char *name)
 /* Of everything below the root, not of the root itself. */
 static int walk_tree(struct walk *walk, const char *root, struct err *err)
 {
-	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Where a source is, its owner says, by a link as well; all else is ours. */
+	_cleanup_close_ int fd =
+		open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (walk->source ? 0 : O_NOFOLLOW));
 
 	walk->root = root;
 	walk->err = err;
@@ -364,18 +366,22 @@ int tree_own(const char *root, uid_t uid, gid_t gid, uid_t from, struct err *err
 {
 	_cleanup_free_ struct walk *walk = NULL;
 	_cleanup_close_ int fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool give = uid != geteuid();
 	int r;
 
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %m", root);
-	r = walk_new(own_entry, NULL, false, &walk, err);
+	r = give ? walk_new(NULL, own_entry, false, &walk, err)
+		 : walk_new(own_entry, NULL, false, &walk, err);
 	if (r < 0)
 		return r;
 	walk->uid = uid;
 	walk->gid = gid;
 	walk->from = from;
-	r = own_fd(walk, fd, S_IFDIR);
-	return r < 0 ? err_set(err, r, "%s: %m", root) : walk_tree(walk, root, err);
+	r = give ? walk_tree(walk, root, err) : 0;
+	if (r == 0 && (r = own_fd(walk, fd, S_IFDIR)) < 0)
+		(void)err_set(err, r, "%s: %m", root);
+	return r < 0 || give ? r : walk_tree(walk, root, err);
 }
 
 static int remove_entry(struct walk *walk, const struct entry *entry)

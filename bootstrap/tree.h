@@ -39,9 +39,10 @@ int tree_digest(const char *root, char ret_hex[static DIGEST_HEX_SIZE], struct e
 int tree_copy(const char *root, const char *into, struct err *err);
 
 /*
- * Gives everything to uid:gid, with modes 0755 (directories, executables) and 0644, from the top
- * down. If `from` is not (uid_t)-1, an entry that belongs to anybody else is refused: a hard link
- * to a foreign file.
+ * Gives everything to uid:gid, with modes 0755 (directories, executables) and 0644: what is taken
+ * back from the top down, what is given away from the bottom up, so that nobody puts anything in
+ * on the way. If `from` is not (uid_t)-1, an entry that belongs to anybody else is refused: a hard
+ * link to a foreign file.
  */
 int tree_own(const char *root, uid_t uid, gid_t gid, uid_t from, struct err *err);
 

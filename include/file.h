@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "err.h"
+
 /*
  * Reads a whole regular or /proc file of at most `max` bytes; -EFBIG when it has more. The text
  * is followed by a NUL that does not count. `ret_length` may be NULL. The caller frees.
@@ -28,6 +30,13 @@ bool file_equals(const char *path, const void *data, size_t length);
 
 /* Creates the directory and its parents (0755, unless they are there). */
 int file_make_directories(const char *path);
+
+/*
+ * Whether nobody but root and we can put something else in the place of `path`: 0, or -EPERM with
+ * the first directory on the way that belongs to, or may be written by, somebody else. One with the
+ * sticky bit, as /tmp, is good.
+ */
+int file_check_way(const char *path, struct err *err);
 
 /* As file_make_directories(), for what stands before the last slash of `path`. */
 int file_make_parents(const char *path);

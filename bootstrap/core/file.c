@@ -158,3 +158,24 @@ int file_make_parents(const char *path)
 
 	return r < 0 ? r : file_make_directories(parent);
 }
+
+int file_check_way(const char *path, struct err *err)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		char directory[PATH_MAX];
+		struct stat st;
+		bool open;
+
+		if (snprintf(directory, sizeof directory, "%.*s",
+			    slash == path ? 1 : (int)(slash - path), path) >= (int)sizeof directory)
+			return err_set(err, -ENAMETOOLONG, "%s: %m", path);
+		if (stat(directory, &st) < 0)
+			return err_set(err, -errno, "%s: %m", directory);
+		open = st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX);
+		if (open || (st.st_uid != 0 && st.st_uid != geteuid()))
+			return err_set(err, -EPERM,
+				"%s: others than root may write there, and could replace %s",
+				directory, path);
+	}
+	return 0;
+}
