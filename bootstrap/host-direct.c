@@ -19,6 +19,14 @@ static int run(const char *unit, const struct spawn *spawn, char **ret_tail, str
 	return spawn_run(spawn, ret_tail, err);
 }
 
+/* A keeper ends with its caller (spawn.h). */
+static int settle(const char *unit, struct err *err)
+{
+	(void)unit;
+	(void)err;
+	return 0;
+}
+
 static int app_read(const struct host_app *app, struct host_app_status *ret_status)
 {
 	struct supervisor_status status;
@@ -26,8 +34,10 @@ static int app_read(const struct host_app *app, struct host_app_status *ret_stat
 
 	if (r < 0)
 		return r;
-	*ret_status = (struct host_app_status){
-		.running = status.running, .as_configured = status.as_configured};
+	*ret_status = (struct host_app_status){.running = status.running,
+		.as_configured = status.as_configured,
+		.pid = (unsigned)status.app_pid,
+		.restarts = status.restarts};
 	snprintf(ret_status->release, sizeof ret_status->release, "%s", status.release);
 	return 0;
 }
@@ -45,6 +55,7 @@ static int app_stop(const struct host_app *app, struct err *err)
 const struct host host_direct = {
 	.mount = mount,
 	.run = run,
+	.settle = settle,
 	.app_read = app_read,
 	.app_start = app_start,
 	.app_stop = app_stop,

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "manager.h"
 #include "mount.h"
+#include "secret.h"
 #include "unit.h"
 
 #define TEXT_MAX (64 << 10)
@@ -106,6 +107,14 @@ static int run(const char *unit, const struct spawn *spawn, char **ret_tail, str
 	return r < 0 ? r : manager_run(manager, unit, spawn, ret_tail, err);
 }
 
+static int settle(const char *unit, struct err *err)
+{
+	_cleanup_(manager_free_p) struct manager *manager = NULL;
+	int r = manager_open(&manager, err);
+
+	return r < 0 ? r : manager_settle(manager, unit, err);
+}
+
 /* The file says what runs: it is changed only while the app does not run. */
 static int app_read(const struct host_app *app, struct host_app_status *ret_status)
 {
@@ -113,7 +122,7 @@ static int app_read(const struct host_app *app, struct host_app_status *ret_stat
 	_cleanup_free_ char *there = NULL, *wanted = NULL;
 	struct host_app_status status = {0};
 	struct manager_unit unit;
-	char name[UNIT_NAME_MAX];
+	char name[UNIT_NAME_MAX], stamp[DIGEST_HEX_SIZE];
 	int r = 0;
 
 	unit_app_name(app->app, name);
@@ -125,13 +134,16 @@ static int app_read(const struct host_app *app, struct host_app_status *ret_stat
 		if (r < 0)
 			return r;
 		unit_app_release(there, status.release);
-		wanted = unit_app_text(app->config, app->app, status.release);
+		secret_stamp(app->app, stamp);
+		wanted = unit_app_text(app->config, app->app, status.release, stamp);
 		if (!wanted)
 			return -ENOMEM;
 		status.running = strcmp(unit.active_state, "inactive") != 0 &&
 				 strcmp(unit.active_state, "deactivating") != 0 &&
 				 strcmp(unit.active_state, "failed") != 0;
 		status.as_configured = strcmp(there, wanted) == 0;
+		if (status.running)
+			(void)manager_service(manager, name, &status.pid, &status.restarts, NULL);
 	}
 	*ret_status = status;
 	return 0;
@@ -139,9 +151,11 @@ static int app_read(const struct host_app *app, struct host_app_status *ret_stat
 
 static int app_start(const struct host_app *app, const char *id, struct err *err)
 {
-	_cleanup_free_ char *text = unit_app_text(app->config, app->app, id);
-	char name[UNIT_NAME_MAX];
+	_cleanup_free_ char *text = NULL;
+	char name[UNIT_NAME_MAX], stamp[DIGEST_HEX_SIZE];
 
+	secret_stamp(app->app, stamp);
+	text = unit_app_text(app->config, app->app, id, stamp);
 	unit_app_name(app->app, name);
 	return start(name, text, err);
 }
@@ -159,6 +173,7 @@ static int app_stop(const struct host_app *app, struct err *err)
 const struct host host_systemd = {
 	.mount = mount_by_unit,
 	.run = run,
+	.settle = settle,
 	.app_read = app_read,
 	.app_start = app_start,
 	.app_stop = app_stop,

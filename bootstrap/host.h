@@ -25,6 +25,8 @@ struct host_app_status {
 	bool running;
 	bool as_configured;           /* with this run line, user, environment, limits and path */
 	char release[RELEASE_ID_MAX]; /* "" unknown */
+	unsigned pid;                 /* of its main process; 0: between two starts */
+	unsigned restarts;            /* since it was started */
 };
 
 struct host {
@@ -34,6 +36,9 @@ struct host {
 
 	/* As spawn_run(), where there is a network. `unit` names it: "instance-git-web". */
 	int (*run)(const char *unit, const struct spawn *spawn, char **ret_tail, struct err *err);
+
+	/* Ends such a run that somebody who was killed has left; 0 also if there is none. */
+	int (*settle)(const char *unit, struct err *err);
 
 	/* Asks; changes nothing, and needs no privilege. */
 	int (*app_read)(const struct host_app *app, struct host_app_status *ret_status);

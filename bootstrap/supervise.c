@@ -19,7 +19,9 @@
 
 #include "cleanup.h"
 #include "file.h"
+#include "secret.h"
 #include "spawn.h"
+#include "tree.h"
 
 #define CHUNK      16384
 #define RUN_MAX    4096
@@ -131,26 +133,72 @@ static void record(const struct supervise *s)
 
 /* -- the app -- */
 
+/* env., env_file and where the credentials are; the caller frees. */
+static int make_environment(struct supervise *s, struct config_list *list, struct err *err)
+{
+	char directory[SUPERVISE_PATH_MAX], *variable;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int r = 0;
+
+	r = secret_environment(s->app, list, err); /* the first of a name counts: over env. */
+	for (size_t i = 0; r == 0 && i < s->app->env.n; i++) {
+		if (list->n == CONFIG_LIST_MAX)
+			return err_set(err, -E2BIG, "more than %d variables", CONFIG_LIST_MAX);
+		list->items[list->n] = strdup(s->app->env.items[i]);
+		if (!list->items[list->n++])
+			return err_set(err, -ENOMEM, "%m");
+	}
+	if (r < 0 || s->app->credentials.n == 0)
+		return r;
+	if (s->app->user)
+		r = spawn_owner(s->app->user, &uid, &gid, err);
+	supervise_path(s->app, s->state, ".credentials", directory);
+	if (r == 0)
+		r = secret_lay_out(s->app, directory, uid, gid, err);
+	if (r == 0 && list->n == CONFIG_LIST_MAX)
+		r = err_set(err, -E2BIG, "more than %d variables", CONFIG_LIST_MAX);
+	if (r == 0 && asprintf(&variable, "CREDENTIALS_DIRECTORY=%s", directory) < 0)
+		r = err_set(err, -ENOMEM, "%m");
+	if (r == 0)
+		list->items[list->n++] = variable;
+	return r;
+}
+
+static void clear_environment(struct config_list *list)
+{
+	while (list->n > 0) {
+		char *item = list->items[--list->n];
+
+		explicit_bzero(item, strlen(item));
+		free(item);
+	}
+}
+
 static int start(struct supervise *s, struct err *err)
 {
 	char line[RUN_MAX];
 	const char *const argv[] = {"/bin/sh", "-c", line, NULL};
 	const char *env[CONFIG_LIST_MAX + 1] = {0};
+	struct config_list list = {0};
 	int r;
 
 	if (snprintf(line, sizeof line, "exec %s", s->app->run) >= (int)sizeof line)
 		return err_set(err, -E2BIG, "app %s: run is too long", s->app->name);
-	for (size_t i = 0; i < s->app->env.n; i++)
-		env[i] = s->app->env.items[i];
 	s->started = spawn_now();
 	s->deadline = 0;
-	r = spawn_start(&(struct spawn){.argv = argv,
-				.env = env,
-				.cwd = s->directory,
-				.user = s->app->user,
-				.name = s->app->name,
-				.limit_nofile = s->app->limit_nofile},
-		s->output_in, &s->pid, err);
+	r = make_environment(s, &list, err);
+	for (size_t i = 0; i < list.n; i++)
+		env[i] = list.items[i];
+	if (r == 0)
+		r = spawn_start(&(struct spawn){.argv = argv,
+					.env = env,
+					.cwd = s->directory,
+					.user = s->app->user,
+					.name = s->app->name,
+					.limit_nofile = s->app->limit_nofile},
+			s->output_in, &s->pid, err);
+	clear_environment(&list);
 	if (r < 0)
 		s->pid = 0;
 	return r;
@@ -342,6 +390,8 @@ _Noreturn void supervise(
 		turn(&s);
 	if (s.lock < 0)
 		_exit(0);
+	supervise_path(app, s.state, ".credentials", path);
+	(void)tree_remove(path, NULL);
 	/* In this order: who sees no lock must see no record. */
 	supervise_path(app, s.state, ".json", path);
 	(void)unlink(path);

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "file.h"
+#include "secret.h"
 #include "spawn.h"
 #include "supervise.h"
 
@@ -34,7 +35,7 @@ uint64_t supervisor_backoff(uint64_t previous_usec, uint64_t lived_usec)
 int supervisor_digest(const struct config_app *app, char ret_hex[static DIGEST_HEX_SIZE])
 {
 	_cleanup_(digest_free_p) struct digest *digest = NULL;
-	char limit[24];
+	char limit[24], stamp[DIGEST_HEX_SIZE];
 	int r = digest_new(&digest);
 
 	if (r < 0)
@@ -46,6 +47,8 @@ int supervisor_digest(const struct config_app *app, char ret_hex[static DIGEST_H
 	digest_add_text(digest, limit);
 	for (size_t i = 0; i < app->env.n; i++)
 		digest_add_text(digest, app->env.items[i]);
+	secret_stamp(app, stamp);
+	digest_add_text(digest, stamp);
 	return digest_end(digest, ret_hex);
 }
 

@@ -8,6 +8,7 @@
  *	                      process number in a file, and anybody can ask without taking the lock
  *	STATE/app-NAME.json   { "pid", "appPid" (0: between two starts), "release", "digest",
  *	                      "restarts", "startedAt" }
+ *	STATE/app-NAME.credentials/  the app's credentials (secret.h), while it runs
  *	STATE/app-NAME.log    what the app writes; with .log.1 never more than twice
  *	                      SUPERVISOR_LOG_MAX
  *

@@ -145,7 +145,26 @@ static const char app_service[] = "Type=exec\n"
 				  "LockPersonality=yes\n"
 				  "SystemCallArchitectures=native\n";
 
-char *unit_app_text(const struct config *config, const struct config_app *app, const char *id)
+/* systemd reads them when the app starts; the stamp is there so that a change is seen. */
+static void put_secrets(FILE *out, const struct config_app *app)
+{
+	if (app->env_file) {
+		fputs("EnvironmentFile=", out);
+		put_plain(out, app->env_file);
+		fputs("\n", out);
+	}
+	for (size_t i = 0; i < app->credentials.n; i++) {
+		const char *item = app->credentials.items[i];
+		int name = (int)strcspn(item, "=");
+
+		fprintf(out, "LoadCredential=%.*s:", name, item);
+		put_plain(out, item + name + 1);
+		fputs("\n", out);
+	}
+}
+
+char *unit_app_text(const struct config *config, const struct config_app *app, const char *id,
+	const char *stamp)
 {
 	char *text = NULL, line[CONFIG_LINE_MAX + 16];
 	size_t size;
@@ -153,8 +172,10 @@ char *unit_app_text(const struct config *config, const struct config_app *app, c
 
 	if (!out)
 		return NULL;
-	fprintf(out, MARK RELEASE_MARK "%s\n[Unit]\nDescription=App %s, release %s\n", id,
-		app->name, id);
+	fprintf(out, MARK RELEASE_MARK "%s\n", id);
+	if (app->env_file || app->credentials.n > 0)
+		fprintf(out, "# secrets %s\n", stamp);
+	fprintf(out, "[Unit]\nDescription=App %s, release %s\n", app->name, id);
 	fputs("Documentation=man:instanced.conf(5)\nAfter=network.target\n"
 	      "StartLimitIntervalSec=0\nRequiresMountsFor=",
 		out);
@@ -176,6 +197,7 @@ char *unit_app_text(const struct config *config, const struct config_app *app, c
 		put_quoted(out, app->env.items[i], false);
 		fputs("\n", out);
 	}
+	put_secrets(out, app);
 	if (app->limit_nofile)
 		fprintf(out, "LimitNOFILE=%u\n", app->limit_nofile);
 	fputs(app_service, out);

@@ -31,9 +31,11 @@ char *unit_mount_text(
 /*
  * The service that runs an app in the directory of a release. It requires the mounts of the
  * app's own path and of every volume that is `required`: it starts after them and stops with them.
- * The caller frees; NULL: out of memory.
+ * `stamp` changes when one of the app's secrets does (secret_stamp()). The caller frees; NULL: out
+ * of memory.
  */
-char *unit_app_text(const struct config *config, const struct config_app *app, const char *id);
+char *unit_app_text(const struct config *config, const struct config_app *app, const char *id,
+	const char *stamp);
 
 /* The release that an app's unit is for, or "" if that is none of ours. */
 void unit_app_release(const char *text, char ret_id[static RELEASE_ID_MAX]);

@@ -80,13 +80,16 @@ static const char text_config[] = "[volume data]\n"
 				  "run = python3 app.py --name \"$HOME\" --percent 5% \\\n"
 				  "env.GREETING = say \"hi\" to 100% of $USER \\o/\n"
 				  "env.PORT = 80\n"
-				  "limit_nofile = 4096\n";
+				  "limit_nofile = 4096\n"
+				  "env_file = /etc/web%.env\n"
+				  "credential.key = /etc/web.key\n"
+				  "credential.name = stored\n";
 
 static void test_app(const struct config *config)
 {
 	char id[RELEASE_ID_MAX], *text;
 
-	text = unit_app_text(config, &config->apps[0], "0123456789ab-01234567");
+	text = unit_app_text(config, &config->apps[0], "0123456789ab-01234567", "5ec2e7");
 	unit_app_release(text, id);
 	is_str(id, "0123456789ab-01234567", "a unit says which release it is for");
 	ok(unit_is_ours(text), "and that it is ours");
@@ -99,6 +102,10 @@ static void test_app(const struct config *config)
 			NULL,
 		"an environment variable keeps quotes, percent and backslash");
 	ok(strstr(text, "LimitNOFILE=4096\n") != NULL, "and the limit of open files");
+	ok(strstr(text, "EnvironmentFile=/etc/web%%.env\n") != NULL, "secrets are named, not read");
+	ok(strstr(text, "LoadCredential=key:/etc/web.key\nLoadCredential=name:stored\n") != NULL,
+		"credentials too, by file or from the store");
+	ok(strstr(text, "# secrets 5ec2e7\n") != NULL, "and the unit changes when they do");
 	free(text);
 	unit_app_release("[Unit]\n", id);
 	is_str(id, "", "somebody else's unit is for no release");
@@ -116,7 +123,7 @@ static void test_verify(const struct config *config)
 		{"srv-www\\x20data.mount", unit_mount_text("/dev/null", "/srv/www data", "xfs",
 						   "noatime,context=\"a%b\"")},
 		{"instance-app-web.service",
-			unit_app_text(config, &config->apps[0], "0123456789ab-01234567")},
+			unit_app_text(config, &config->apps[0], "0123456789ab-01234567", "5ec2e7")},
 	};
 	bool there;
 
