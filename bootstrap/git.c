@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "digest.h"
@@ -19,6 +20,33 @@
  * command line does. It is asked for a listing or a pack, and no hook of the repository runs.
  */
 #define UPLOAD_PACK "--upload-pack=git -c safe.directory='*' upload-pack"
+
+static bool is_local(const struct git *git)
+{
+	return strcmp(git->protocol, "file") == 0;
+}
+
+/* A repository on this machine may be for root alone to read. */
+static const char *run_as(const struct git *git)
+{
+	return is_local(git) || geteuid() != 0 ? NULL : git->user;
+}
+
+/* Hands the directory to who runs git, or back to us. */
+static int hand_over(const struct git *git, const char *directory, bool back, struct err *err)
+{
+	uid_t uid;
+	gid_t gid;
+	int r;
+
+	if (!run_as(git))
+		return 0;
+	r = spawn_owner(git->user, &uid, &gid, err);
+	if (r < 0)
+		return r;
+	return back ? tree_own(directory, geteuid(), getegid(), uid, err)
+		    : tree_own(directory, uid, gid, geteuid(), err);
+}
 
 static int run(const struct git *git, const char *const *args, const char *directory,
 	uint64_t timeout, char **ret_tail, struct err *err)
@@ -40,11 +68,13 @@ static int run(const struct git *git, const char *const *args, const char *direc
 	spawn = (struct spawn){.argv = argv,
 		.env = env,
 		.cwd = directory,
+		.user = run_as(git),
 		.package = "git",
+		.proxies = !is_local(git),
 		.alone = true,
 		.timeout_usec = timeout};
-	return strcmp(git->protocol, "file") == 0 ? spawn_run(&spawn, ret_tail, err)
-						  : host()->run(unit, &spawn, ret_tail, err);
+	return is_local(git) ? spawn_run(&spawn, ret_tail, err)
+			     : host()->run(unit, &spawn, ret_tail, err);
 }
 
 /* Finds "COMMIT<tab>NAME" among the lines; warnings may be between them. */
@@ -73,7 +103,7 @@ static bool find_line(const char *lines, const char *name, char ret_commit[stati
 /* For a repository on this machine; over the network there is nothing to tell the other side. */
 static const char *server_side(const struct git *git)
 {
-	return strcmp(git->protocol, "file") == 0 ? UPLOAD_PACK : "--quiet";
+	return is_local(git) ? UPLOAD_PACK : "--quiet";
 }
 
 int git_resolve(const struct git *git, const char *ref, char ret_commit[static GIT_COMMIT_SIZE],
@@ -123,6 +153,9 @@ int git_fetch(const struct git *git, const char *commit, const char *into, struc
 
 	if (snprintf(inside, sizeof inside, "%s/.git", into) >= (int)sizeof inside)
 		return err_set(err, -ENAMETOOLONG, "%s: %m", into);
+	r = hand_over(git, into, false, err);
+	if (r < 0)
+		return r;
 	r = run(git, init, into, GIT_FETCH_TIMEOUT, NULL, err);
 	/* A server may refuse a commit that no branch or tag is at; its history has it. */
 	if (r == 0 && run(git, one, into, GIT_FETCH_TIMEOUT, NULL, NULL) < 0)
@@ -131,6 +164,8 @@ int git_fetch(const struct git *git, const char *commit, const char *into, struc
 		r = run(git, checkout, into, GIT_FETCH_TIMEOUT, NULL, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", git->url);
-	r = tree_remove(inside, err);
+	r = hand_over(git, into, true, err); /* before we touch anything in it */
+	if (r == 0)
+		r = tree_remove(inside, err);
 	return r < 0 ? r : tree_check(into, err);
 }

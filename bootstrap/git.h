@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * git: asks and fetches a repository with the git program. No configuration of the machine or of a
- * person, no hooks, no submodules, no prompt, and no protocol but the one that is asked for.
+ * person, no hooks, no submodules, no prompt, and no protocol but the one that is asked for. What
+ * speaks to the network does so as `user`, not as root.
  */
 #pragma once
 
@@ -15,7 +16,8 @@
 struct git {
 	const char *protocol; /* "file", "https" */
 	const char *url;
-	const char *app; /* for which; there is one run of git at a time for each */
+	const char *app;  /* for which; there is one run of git at a time for each */
+	const char *user; /* "https": who runs git; NULL: as the caller */
 };
 
 /*
@@ -25,5 +27,8 @@ struct git {
 int git_resolve(const struct git *git, const char *ref, char ret_commit[static GIT_COMMIT_SIZE],
 	struct err *err);
 
-/* The files of the commit into the directory `into`, which is there and empty; without .git. */
+/*
+ * The files of the commit into the directory `into`, which is there and empty; without .git. In the
+ * end all is the caller's.
+ */
 int git_fetch(const struct git *git, const char *commit, const char *into, struct err *err);

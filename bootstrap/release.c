@@ -1,67 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "release.h"
-
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "digest.h"
 #include "file.h"
-#include "host.h"
-#include "source.h"
-#include "spawn.h"
-#include "tree.h"
+#include "release-store.h"
 
-#define FINGERPRINT_DIGITS 12
-#define SHAPE_DIGITS       8
-#define ID_LENGTH          (FINGERPRINT_DIGITS + 1 + SHAPE_DIGITS)
-#define MARK               ".complete"
-#define HOME               ".home"
-#define PLACE_MAX          (PATH_MAX + 128) /* app->path, and the names above */
-#define LOCK_PAUSE_USEC    100000
+#define BAD_TEXT_MAX 4096
 
-/* -- names -- */
+/* -- which one -- */
 
-static bool is_id(const char *text)
+void release_directory(const struct config_app *app, const char *id, char *path, size_t size)
 {
-	return strspn(text, "0123456789abcdef") == FINGERPRINT_DIGITS &&
-	       text[FINGERPRINT_DIGITS] == '-' &&
-	       strspn(text + FINGERPRINT_DIGITS + 1, "0123456789abcdef") == SHAPE_DIGITS;
-}
-
-static void place(const struct config_app *app, const char *name, const char *suffix,
-	char ret[static PLACE_MAX])
-{
-	snprintf(ret, PLACE_MAX, "%.*s/releases/%.80s%s", PATH_MAX, app->path, name, suffix);
-}
-
-bool release_is_complete(const struct config_app *app, const char *id)
-{
-	char path[PLACE_MAX];
-	struct stat st;
-
-	if (!is_id(id) || id[ID_LENGTH])
-		return false;
-	place(app, id, MARK, path);
-	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	place(app, id, "", path);
-	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	snprintf(path, size, "%s/releases/%s", app->path, id);
 }
 
 int release_current(
 	const struct config_app *app, char ret_id[static RELEASE_ID_MAX], struct err *err)
 {
 	static const char prefix[] = "releases/";
-	char link[PLACE_MAX], target[RELEASE_ID_MAX + sizeof prefix];
+	char link[RELEASE_PLACE_MAX], target[RELEASE_ID_MAX + sizeof prefix];
 	const char *id = target + strlen(prefix);
 	ssize_t n;
 
@@ -72,278 +38,71 @@ int release_current(
 	target[n] = '\0';
 	if (strncmp(target, prefix, strlen(prefix)) != 0 || !release_is_complete(app, id))
 		return err_set(err, -ENOENT, "%s: does not lead to a complete release", link);
-	memcpy(ret_id, id, ID_LENGTH + 1);
+	memcpy(ret_id, id, RELEASE_ID_LENGTH + 1);
 	return 0;
 }
 
-/* What else than the source makes a release what it is. */
-static int shape(const struct config_app *app, char ret_hex[static DIGEST_HEX_SIZE])
+static int read_mark(const struct config_app *app, const char *id, char **ret_text)
 {
-	_cleanup_(digest_free_p) struct digest *digest = NULL;
-	int r = digest_new(&digest);
+	char path[RELEASE_PLACE_MAX];
 
-	if (r < 0)
-		return r;
-	digest_add_text(digest, app->user);
-	for (size_t i = 0; i < app->build.n; i++)
-		digest_add_text(digest, app->build.items[i]);
-	digest_add_text(digest, NULL);
-	for (size_t i = 0; i < app->env.n; i++)
-		digest_add_text(digest, app->env.items[i]);
-	return digest_end(digest, ret_hex);
+	release_place(app, id, RELEASE_COMPLETE, path);
+	return file_read(path, RELEASE_MARK_MAX, ret_text, NULL);
 }
 
-/* The ID and the fingerprint that it is short for. */
-static int identify(const struct config_app *app, char ret_id[static RELEASE_ID_MAX],
-	char ret_fingerprint[static DIGEST_HEX_SIZE], struct err *err)
+/* A line of the mark, which stays in its text. */
+static void take_line(struct config_app *app, char *line)
 {
-	char hex[DIGEST_HEX_SIZE];
-	int r = source_fingerprint(app, ret_fingerprint, err);
+	static const char env[] = "env=", run[] = "run=", user[] = "user=",
+			  limit[] = "limit_nofile=";
+
+	if (strncmp(line, run, strlen(run)) == 0)
+		app->run = line + strlen(run);
+	else if (strncmp(line, user, strlen(user)) == 0)
+		app->user = line + strlen(user);
+	else if (strncmp(line, limit, strlen(limit)) == 0)
+		app->limit_nofile = (unsigned)strtoul(line + strlen(limit), NULL, 10);
+	else if (strncmp(line, env, strlen(env)) == 0 && app->env.n < CONFIG_LIST_MAX)
+		app->env.items[app->env.n++] = line + strlen(env);
+}
+
+void release_own(const struct config_app *app, const char *id, struct release_own *ret_own)
+{
+	char *rest, *line;
+
+	*ret_own = (struct release_own){.app = *app};
+	if (read_mark(app, id, &ret_own->text) < 0)
+		return;
+	ret_own->app.env.n = 0;
+	for (rest = ret_own->text; (line = strsep(&rest, "\n"));)
+		take_line(&ret_own->app, line);
+}
+
+void release_own_clear(struct release_own *own)
+{
+	free(own->text);
+	own->text = NULL;
+}
+
+int release_version(
+	const struct config_app *app, const char *id, char ret_hex[static DIGEST_HEX_SIZE])
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	int r = read_mark(app, id, &text);
 
 	if (r < 0)
 		return r;
-	r = shape(app, hex);
-	if (r < 0)
-		return err_set(err, r, "%m");
-	snprintf(ret_id, RELEASE_ID_MAX, "%.*s-%.*s", FINGERPRINT_DIGITS, ret_fingerprint,
-		SHAPE_DIGITS, hex);
+	length = strcspn(text, "\n");
+	if (length >= DIGEST_HEX_SIZE)
+		return -EBADMSG;
+	snprintf(ret_hex, DIGEST_HEX_SIZE, "%.*s", (int)length, text);
 	return 0;
 }
-
-int release_wanted(
-	const struct config_app *app, char ret_id[static RELEASE_ID_MAX], struct err *err)
-{
-	char id[RELEASE_ID_MAX], fingerprint[DIGEST_HEX_SIZE];
-	int r = identify(app, id, fingerprint, err);
-
-	if (r == 0)
-		memcpy(ret_id, id, sizeof id);
-	return r;
-}
-
-/* -- the directory -- */
-
-static int check_owner(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_set(err, -EPERM,
-			"%s: others than we (uid %u) may write there, and could replace a release",
-			path, (unsigned)geteuid());
-	return 0;
-}
-
-/* Waits for another run, and for what is left of one that was killed. */
-static int lock(const char *path, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	uint64_t deadline = spawn_now() + RELEASE_LOCK_TIMEOUT;
-
-	if (fd < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK)
-			return err_set(err, -errno, "%s: %m", path);
-		if (spawn_now() > deadline)
-			return err_set(err, -EBUSY, "%s: another run is at it", path);
-		(void)usleep(LOCK_PAUSE_USEC);
-	}
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-static int open_releases(const struct config_app *app, int *ret_fd, struct err *err)
-{
-	char path[PLACE_MAX];
-	int r;
-
-	if (strlen(app->path) >= PATH_MAX)
-		return err_set(err, -ENAMETOOLONG, "%s: %m", app->path);
-	place(app, "", "", path);
-	r = file_make_directories(path);
-	if (r < 0)
-		return err_set(err, r, "%s: %m", path);
-	r = check_owner(app->path, err);
-	if (r == 0)
-		r = check_owner(path, err);
-	return r < 0 ? r : lock(path, ret_fd, err);
-}
-
-/* First the mark: whatever happens then, the release does not count as whole. */
-static int remove_release(
-	const struct config_app *app, int releases, const char *id, struct err *err)
-{
-	char path[PLACE_MAX];
-
-	place(app, id, MARK, path);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_set(err, -errno, "%s: %m", path);
-	if (fsync(releases) < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	place(app, id, "", path);
-	return tree_remove(path, err);
-}
-
-static int is_ours(const struct dirent *d)
-{
-	return is_id(d->d_name) || strcmp(d->d_name, HOME) == 0;
-}
-
-/* Whether it is the directory or the mark of a complete release. */
-static bool is_part(const struct config_app *app, const char *name)
-{
-	char id[ID_LENGTH + 1];
-
-	snprintf(id, sizeof id, "%.*s", ID_LENGTH, name);
-	return release_is_complete(app, id) &&
-	       (!name[ID_LENGTH] || strcmp(name + ID_LENGTH, MARK) == 0);
-}
-
-/* Removes what runs that were cut off have left: all of ours that is not of a complete release. */
-static int clean(const struct config_app *app, struct err *err)
-{
-	char path[PLACE_MAX];
-	struct dirent **list;
-	int n, r = 0;
-
-	place(app, "", "", path);
-	n = scandir(path, &list, is_ours, NULL);
-	if (n < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	for (int i = 0; i < n; i++) {
-		place(app, list[i]->d_name, "", path);
-		if (r == 0 && !is_part(app, list[i]->d_name))
-			r = tree_remove(path, err);
-		free(list[i]);
-	}
-	free(list);
-	return r;
-}
-
-/* -- making one -- */
-
-static int build(const struct config_app *app, const char *path, const char *home, struct err *err)
-{
-	const char *env[CONFIG_LIST_MAX + 2] = {0};
-	char home_variable[PLACE_MAX + 8];
-	int r = 0;
-
-	for (size_t i = 0; i < app->env.n; i++)
-		env[i] = app->env.items[i];
-	snprintf(home_variable, sizeof home_variable, "HOME=%s", home);
-	env[app->env.n] = home_variable;
-	for (size_t i = 0; r == 0 && i < app->build.n; i++) {
-		const char *const argv[] = {"/bin/sh", "-c", app->build.items[i], NULL};
-		char name[256], unit[64];
-
-		snprintf(name, sizeof name, "build line `%s`", app->build.items[i]);
-		snprintf(unit, sizeof unit, "instance-build-%.40s", app->name);
-		r = host()->run(unit,
-			&(struct spawn){.argv = argv,
-				.env = env,
-				.cwd = path,
-				.user = app->user,
-				.name = name,
-				.label = app->name,
-				.limit_nofile = app->limit_nofile,
-				.alone = true,
-				.timeout_usec = RELEASE_BUILD_TIMEOUT},
-			NULL, err);
-	}
-	return r;
-}
-
-/* Build as the app's user: the tree is theirs for that time, and nobody else's files get in. */
-static int build_as_user(const struct config_app *app, const char *path, struct err *err)
-{
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	char home[PLACE_MAX];
-	int r = 0;
-
-	if (app->user)
-		r = spawn_owner(app->user, &uid, &gid, err);
-	if (r < 0)
-		return r;
-	place(app, HOME, "", home);
-	if (mkdir(home, 0755) < 0)
-		return err_set(err, -errno, "%s: %m", home);
-	r = tree_own(home, uid, gid, (uid_t)-1, err);
-	if (r == 0)
-		r = tree_own(path, uid, gid, (uid_t)-1, err);
-	if (r == 0)
-		r = build(app, path, home, err);
-	if (r == 0)
-		r = tree_own(path, geteuid(), getegid(), uid, err);
-	(void)tree_remove(home, NULL); /* or clean() will, and say why not */
-	return r;
-}
-
-static int mark_complete(const struct config_app *app, const char *id, const char *path,
-	const char *fingerprint, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char mark[PLACE_MAX], text[PATH_MAX + DIGEST_HEX_SIZE + 8];
-	int r;
-
-	if (fd < 0 || syncfs(fd) < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	place(app, id, MARK, mark);
-	snprintf(text, sizeof text, "%s\n%.*s\n", fingerprint, PATH_MAX, app->source);
-	r = file_write(mark, text, strlen(text), 0644);
-	return r < 0 ? err_set(err, r, "%s: %m", mark) : 0;
-}
-
-static int make(const struct config_app *app, const char *id, const char *fingerprint,
-	const char *path, struct err *err)
-{
-	int r = 0;
-
-	if (mkdir(path, 0700) < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	r = source_fetch(app, fingerprint, path, err);
-	if (r == 0 && app->build.n > 0)
-		r = build_as_user(app, path, err);
-	else if (r == 0)
-		r = tree_own(path, geteuid(), getegid(), (uid_t)-1, err);
-	if (r == 0)
-		r = mark_complete(app, id, path, fingerprint, err);
-	return r;
-}
-
-int release_make(const struct config_app *app, const char *id, struct err *err)
-{
-	char found[RELEASE_ID_MAX], fingerprint[DIGEST_HEX_SIZE], path[PLACE_MAX];
-	_cleanup_close_ int releases = -1;
-	int r;
-
-	if (!is_id(id) || id[ID_LENGTH])
-		return err_set(err, -EINVAL, "%s: is no release", id);
-	r = open_releases(app, &releases, err);
-	if (r == 0)
-		r = clean(app, err);
-	if (r < 0 || release_is_complete(app, id))
-		return r;
-	r = identify(app, found, fingerprint, err);
-	if (r == 0 && strcmp(found, id) != 0)
-		r = err_set(err, -ESTALE, "%s: holds %s now, not %s", app->source, found, id);
-	if (r < 0)
-		return r;
-	place(app, id, "", path);
-	r = make(app, id, fingerprint, path, err);
-	if (r < 0)
-		(void)remove_release(app, releases, id, NULL); /* or clean() will */
-	return r;
-}
-
-/* -- which one -- */
 
 static int replace_link(const struct config_app *app, const char *id, struct err *err)
 {
-	char link[PLACE_MAX], temporary[PLACE_MAX], target[RELEASE_ID_MAX + 16];
+	char link[RELEASE_PLACE_MAX], temporary[RELEASE_PLACE_MAX], target[RELEASE_ID_MAX + 16];
 	_cleanup_close_ int fd = open(app->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
@@ -363,7 +122,7 @@ int release_switch(const struct config_app *app, const char *id, struct err *err
 {
 	_cleanup_close_ int releases = -1;
 	char current[RELEASE_ID_MAX];
-	int r = open_releases(app, &releases, err);
+	int r = release_open(app, &releases, err);
 
 	if (r < 0)
 		return r;
@@ -374,71 +133,118 @@ int release_switch(const struct config_app *app, const char *id, struct err *err
 	return replace_link(app, id, err);
 }
 
-struct made {
-	struct timespec when;
-	char id[ID_LENGTH + 1];
-};
-
-static int newest_first(const void *a, const void *b)
-{
-	const struct made *x = a, *y = b;
-
-	if (x->when.tv_sec != y->when.tv_sec)
-		return x->when.tv_sec < y->when.tv_sec ? 1 : -1;
-	if (x->when.tv_nsec != y->when.tv_nsec)
-		return x->when.tv_nsec < y->when.tv_nsec ? 1 : -1;
-	return strcmp(x->id, y->id);
-}
-
-/* The complete ones, by the time of their marks. The caller frees. */
-static int list_made(
-	const struct config_app *app, struct made **ret_made, size_t *ret_n, struct err *err)
-{
-	char path[PLACE_MAX];
-	struct dirent **list;
-	struct made *made;
-	size_t n_made = 0;
-	int n;
-
-	place(app, "", "", path);
-	n = scandir(path, &list, is_ours, NULL);
-	if (n < 0)
-		return err_set(err, -errno, "%s: %m", path);
-	made = calloc((size_t)n + 1, sizeof *made);
-	for (int i = 0; i < n; i++) {
-		struct stat st;
-
-		place(app, list[i]->d_name, MARK, path);
-		if (made && release_is_complete(app, list[i]->d_name) && lstat(path, &st) == 0) {
-			made[n_made].when = st.st_mtim;
-			memcpy(made[n_made++].id, list[i]->d_name, ID_LENGTH + 1);
-		}
-		free(list[i]);
-	}
-	free(list);
-	if (!made)
-		return err_set(err, -ENOMEM, "%m");
-	*ret_made = made;
-	*ret_n = n_made;
-	return 0;
-}
-
 int release_prune(const struct config_app *app, struct err *err)
 {
 	_cleanup_close_ int releases = -1;
-	_cleanup_free_ struct made *made = NULL;
-	char current[RELEASE_ID_MAX] = "";
-	size_t n = 0;
-	int r = open_releases(app, &releases, err);
+	_cleanup_free_ struct release_made *made = NULL;
+	char current[RELEASE_ID_MAX] = "", why[RELEASE_WHY_MAX];
+	size_t n = 0, kept = 0;
+	int r = release_open(app, &releases, err);
 
 	if (r == 0)
-		r = list_made(app, &made, &n, err);
+		r = release_list(app, RELEASE_COMPLETE, &made, &n, err);
 	if (r < 0)
 		return r;
 	(void)release_current(app, current, NULL);
-	qsort(made, n, sizeof *made, newest_first);
-	for (size_t i = app->keep; r == 0 && i < n; i++)
-		if (strcmp(made[i].id, current) != 0)
-			r = remove_release(app, releases, made[i].id, err);
+	for (size_t i = 0; i < n; i++) {
+		bool bad = release_is_bad(app, made[i].id, why);
+
+		/* One that cannot be removed keeps nothing else from going. */
+		if (strcmp(made[i].id, current) != 0 && (bad || kept >= app->keep))
+			r = release_remove(app, releases, made[i].id, r == 0 ? err : NULL) < 0
+				    ? -EIO
+				    : r;
+		kept += !bad;
+	}
 	return r;
+}
+
+/* -- what is known of one that ran -- */
+
+bool release_is_proven(const struct config_app *app, const char *id)
+{
+	return release_marked(app, id, RELEASE_HEALTHY, NULL);
+}
+
+int release_doubt(const struct config_app *app, const char *id, struct err *err)
+{
+	return release_unmark(app, id, RELEASE_HEALTHY, err);
+}
+
+int release_prove(const struct config_app *app, const char *id, struct err *err)
+{
+	int r = release_unmark(app, id, RELEASE_BAD, err);
+
+	if (r < 0 || release_is_proven(app, id))
+		return r;
+	return release_mark(app, id, RELEASE_HEALTHY, "", err);
+}
+
+/* What else of configuration than the release's shape decides whether it is well. */
+static int circumstances(const struct config_app *app, char ret_hex[static DIGEST_HEX_SIZE])
+{
+	_cleanup_(digest_free_p) struct digest *digest = NULL;
+	int r = digest_new(&digest);
+
+	if (r < 0)
+		return r;
+	digest_add_text(digest, app->health);
+	digest_add(digest, &app->ready_timeout_usec, sizeof app->ready_timeout_usec);
+	digest_add_text(digest, app->env_file);
+	for (size_t i = 0; i < app->credentials.n; i++)
+		digest_add_text(digest, app->credentials.items[i]);
+	return digest_end(digest, ret_hex);
+}
+
+int release_condemn(const struct config_app *app, const char *id, const char *why, struct err *err)
+{
+	char hex[DIGEST_HEX_SIZE], text[DIGEST_HEX_SIZE + RELEASE_WHY_MAX + 2];
+	int r = circumstances(app, hex);
+
+	if (r < 0)
+		return err_set(err, r, "%m");
+	snprintf(text, sizeof text, "%s\n%.*s\n", hex, RELEASE_WHY_MAX - 1, why);
+	return release_mark(app, id, RELEASE_BAD, text, err);
+}
+
+bool release_is_bad(
+	const struct config_app *app, const char *id, char ret_why[static RELEASE_WHY_MAX])
+{
+	char path[RELEASE_PLACE_MAX], hex[DIGEST_HEX_SIZE];
+	_cleanup_free_ char *text = NULL;
+	const char *why;
+
+	release_place(app, id, RELEASE_BAD, path);
+	if (!release_is_id(id) || file_read(path, BAD_TEXT_MAX, &text, NULL) < 0 ||
+		circumstances(app, hex) < 0 || strncmp(text, hex, strlen(hex)) != 0 ||
+		text[strlen(hex)] != '\n')
+		return false;
+	why = text + strlen(hex) + 1;
+	snprintf(ret_why, RELEASE_WHY_MAX, "%.*s", (int)strcspn(why, "\n"), why);
+	return true;
+}
+
+int release_pardon(const struct config_app *app, const char *id, struct err *err)
+{
+	return release_is_id(id) ? release_unmark(app, id, RELEASE_BAD, err) : 0;
+}
+
+int release_before(const struct config_app *app, const char *id, char ret_id[static RELEASE_ID_MAX],
+	struct err *err)
+{
+	_cleanup_free_ struct release_made *made = NULL;
+	bool passed = !release_is_proven(app, id);
+	char why[RELEASE_WHY_MAX];
+	size_t n = 0;
+	int r = release_list(app, RELEASE_HEALTHY, &made, &n, err);
+
+	for (size_t i = 0; r == 0 && i < n && made[i].marked; i++) {
+		if (strcmp(made[i].id, id) == 0) {
+			passed = true;
+		} else if (passed && !release_is_bad(app, made[i].id, why)) {
+			memcpy(ret_id, made[i].id, sizeof made[i].id);
+			return 0;
+		}
+	}
+	return r < 0 ? r : err_set(err, -ENOENT, "there is no earlier release that was well");
 }

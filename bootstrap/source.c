@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -113,20 +114,25 @@ static int parse_git_https(
 	return 0;
 }
 
-static int parse_later(const char *prefix, const char *rest, struct source *source, struct err *err)
+/* The rest is judged by `fetch`, which knows URLs (libcurl) and S3. */
+static int parse_network(
+	const char *prefix, const char *rest, struct source *source, struct err *err)
 {
-	(void)rest;
-	(void)source;
-	return err_set(err, -EOPNOTSUPP,
-		"%s is not there yet; use file:, git+https: or git+file:", prefix);
+	if (strncmp(rest, "//", 2) != 0 || strcspn(rest + 2, "/") == 0 || rest[2] == '-')
+		return err_set(err, -EINVAL, "expected %s//…/…", prefix);
+	if (strcmp(prefix, "https:") == 0 && memchr(rest + 2, '@', strcspn(rest + 2, "/")))
+		return err_set(err, -EINVAL, "a user or password has no place in a URL");
+	source->kind = SOURCE_NETWORK;
+	snprintf(source->place, sizeof source->place, "%s%s", prefix, rest);
+	return 0;
 }
 
 static const struct scheme schemes[] = {
 	{"file:", parse_file},
 	{"git+file:", parse_git_file},
 	{"git+https:", parse_git_https},
-	{"https:", parse_later},
-	{"s3:", parse_later},
+	{"https:", parse_network},
+	{"s3:", parse_network},
 };
 
 int source_parse(const char *text, struct source *ret_source, struct err *err)
@@ -145,7 +151,8 @@ int source_parse(const char *text, struct source *ret_source, struct err *err)
 		*ret_source = source;
 		return 0;
 	}
-	return err_set(err, -EINVAL, "source %s: expected file:, git+https: or git+file:", text);
+	return err_set(err, -EINVAL,
+		"source %s: expected https:, s3:, git+https:, git+file: or file:", text);
 }
 
 /* -- directories and archives -- */
@@ -216,7 +223,7 @@ static int file_fetch(const struct config_app *app, const struct source *source,
 	if (r == 0 && strcmp(hex, fingerprint) != 0)
 		r = err_set(err, -ESTALE, "%s: changed while it was read", source->place);
 	if (r == 0 && !directory)
-		r = unpack_archive(fd, source->place, into, err);
+		r = unpack_archive(fd, source->place, app->strip, into, err);
 	return r;
 }
 
@@ -235,34 +242,145 @@ static int git_fingerprint(const struct config_app *app, const struct source *so
 			ret_hex[i] = (char)tolower((unsigned char)source->ref[i]);
 		return 0;
 	}
-	return git_resolve(&(struct git){source->protocol, source->place, app->name}, source->ref,
-		ret_hex, err);
+	return git_resolve(&(struct git){source->protocol, source->place, app->name, app->user},
+		source->ref, ret_hex, err);
 }
 
-/* -- both -- */
+static int git_take(const struct config_app *app, const struct source *source,
+	const char *fingerprint, const char *into, struct err *err)
+{
+	return git_fetch(&(struct git){source->protocol, source->place, app->name, app->user},
+		fingerprint, into, err);
+}
 
-int source_fingerprint(
-	const struct config_app *app, char ret_hex[static DIGEST_HEX_SIZE], struct err *err)
+/* -- archives on the network -- */
+
+static struct fetch fetch_of(
+	const struct config_app *app, const struct source *source, const struct reach *reach)
+{
+	return (struct fetch){.app = app->name,
+		.url = source->place,
+		.region = app->region,
+		.endpoint = app->endpoint,
+		.reach = reach};
+}
+
+static int network_fingerprint(const struct config_app *app, const struct source *source,
+	const struct reach *reach, char ret_hex[static DIGEST_HEX_SIZE], struct err *err)
+{
+	const struct fetch fetch = fetch_of(app, source, reach);
+	_cleanup_free_ char *version = NULL;
+	int r;
+
+	if (app->sha256) {
+		memcpy(ret_hex, app->sha256, DIGEST_HEX_SIZE);
+		return 0;
+	}
+	r = fetch_version(&fetch, &version, err);
+	if (r < 0)
+		return r;
+	r = digest_sha256(version, strlen(version), ret_hex);
+	return r < 0 ? err_set(err, r, "%m") : 0;
+}
+
+/* Whether the file is what was asked for. */
+static int judge_download(const struct config_app *app, const struct source *source,
+	const struct reach *reach, const char *fingerprint, int fd, struct err *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	int r;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(err, -errno, "%s: %m", source->place);
+	if (app->sha256)
+		return archive_digest(app, source, fd, hex, err);
+	r = network_fingerprint(app, source, reach, hex, err);
+	if (r == 0 && strcmp(hex, fingerprint) != 0)
+		r = err_set(err, -ESTALE, "%s: changed while it was fetched", source->place);
+	return r;
+}
+
+/* Then a part of an archive is better not kept. */
+static bool is_nearly_full(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && fs.f_bavail < fs.f_blocks / 20;
+}
+
+static int fetch_once(const struct config_app *app, const struct source *source,
+	const struct reach *reach, const char *fingerprint, const char *download, int *ret_fd,
+	struct err *err)
+{
+	const struct fetch fetch = fetch_of(app, source, reach);
+	_cleanup_close_ int fd =
+		open(download, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %m", download);
+	r = fetch_into(&fetch, fd, err);
+	if (r < 0 && app->sha256 && !is_nearly_full(fd))
+		return r; /* the next time goes on from here */
+	if (r == 0)
+		r = judge_download(app, source, reach, fingerprint, fd, err);
+	(void)unlink(download);
+	if (r == 0)
+		*ret_fd = steal_fd(&fd);
+	return r;
+}
+
+static int network_take(const struct config_app *app, const struct source *source,
+	const struct reach *reach, const char *fingerprint, const char *download, const char *into,
+	struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	bool resumed;
+	int r;
+
+	if (!app->sha256) /* nothing would show that its beginning is of another version */
+		(void)unlink(download);
+	resumed = stat(download, &st) == 0 && st.st_size > 0;
+	r = fetch_once(app, source, reach, fingerprint, download, &fd, err);
+
+	/* What was begun earlier may have been of another content: then all of it anew. */
+	if (r == -EBADMSG && resumed)
+		r = fetch_once(app, source, reach, fingerprint, download, &fd, err);
+	return r < 0 ? r : unpack_archive(fd, source->place, app->strip, into, err);
+}
+
+/* -- all of them -- */
+
+int source_fingerprint(const struct config_app *app, const struct reach *reach,
+	char ret_hex[static DIGEST_HEX_SIZE], struct err *err)
 {
 	struct source source;
 	int r = source_parse(app->source, &source, err);
 
 	if (r < 0)
 		return r;
-	return source.kind == SOURCE_GIT ? git_fingerprint(app, &source, ret_hex, err)
-					 : file_fingerprint(app, &source, ret_hex, err);
+	switch (source.kind) {
+	case SOURCE_FILE: return file_fingerprint(app, &source, ret_hex, err);
+	case SOURCE_GIT: return git_fingerprint(app, &source, ret_hex, err);
+	case SOURCE_NETWORK: return network_fingerprint(app, &source, reach, ret_hex, err);
+	}
+	return -EINVAL;
 }
 
-int source_fetch(
-	const struct config_app *app, const char *fingerprint, const char *into, struct err *err)
+int source_fetch(const struct config_app *app, const struct reach *reach, const char *fingerprint,
+	const char *download, const char *into, struct err *err)
 {
 	struct source source;
 	int r = source_parse(app->source, &source, err);
 
 	if (r < 0)
 		return r;
-	if (source.kind == SOURCE_FILE)
-		return file_fetch(app, &source, fingerprint, into, err);
-	return git_fetch(
-		&(struct git){source.protocol, source.place, app->name}, fingerprint, into, err);
+	switch (source.kind) {
+	case SOURCE_FILE: return file_fetch(app, &source, fingerprint, into, err);
+	case SOURCE_GIT: return git_take(app, &source, fingerprint, into, err);
+	case SOURCE_NETWORK:
+		return network_take(app, &source, reach, fingerprint, download, into, err);
+	}
+	return -EINVAL;
 }

@@ -18,7 +18,8 @@
 #define STOP_TIMEOUT (25 * 1000000ull)
 
 static char name[] = "web";
-static struct config_app app = {.name = name, .keep = 3};
+static struct config_app app = {.name = name, .keep = 3, .build_timeout_usec = 1800 * 1000000ull};
+static const struct reach reach;
 static char *state, *id;
 
 static int add(struct config_list *list, char *item)
@@ -51,6 +52,10 @@ static int set(char *argument)
 		return add(&app.build, value);
 	if (strcmp(argument, "env") == 0)
 		return add(&app.env, value);
+	if (strcmp(argument, "writable") == 0)
+		return add(&app.writable, value);
+	if (strcmp(argument, "shared") == 0)
+		return add(&app.shared, value);
 	if (strcmp(argument, "keep") == 0)
 		app.keep = (unsigned)strtoul(value, NULL, 10);
 	else if (strcmp(argument, "nofile") == 0)
@@ -63,7 +68,7 @@ static int set(char *argument)
 static int fingerprint(struct err *err)
 {
 	char hex[DIGEST_HEX_SIZE];
-	int r = source_fingerprint(&app, hex, err);
+	int r = source_fingerprint(&app, &reach, hex, err);
 
 	if (r == 0)
 		puts(hex);
@@ -73,7 +78,7 @@ static int fingerprint(struct err *err)
 static int wanted(struct err *err)
 {
 	char found[RELEASE_ID_MAX];
-	int r = release_wanted(&app, found, err);
+	int r = release_wanted(&app, &reach, found, err);
 
 	if (r == 0)
 		puts(found);
@@ -93,10 +98,10 @@ static int current(struct err *err)
 static int deploy(struct err *err)
 {
 	char found[RELEASE_ID_MAX];
-	int r = release_wanted(&app, found, err);
+	int r = release_wanted(&app, &reach, found, err);
 
 	if (r == 0)
-		r = release_make(&app, found, err);
+		r = release_make(&app, &reach, found, NULL, err);
 	if (r == 0)
 		r = release_switch(&app, found, err);
 	if (r == 0)
@@ -108,12 +113,47 @@ static int deploy(struct err *err)
 
 static int make(struct err *err)
 {
-	return release_make(&app, id, err);
+	return release_make(&app, &reach, id, NULL, err);
 }
 
 static int switch_to(struct err *err)
 {
 	return release_switch(&app, id, err);
+}
+
+static int prove(struct err *err)
+{
+	return release_prove(&app, id, err);
+}
+
+static int condemn(struct err *err)
+{
+	return release_condemn(&app, id, "it was no good", err);
+}
+
+static int pardon(struct err *err)
+{
+	return release_pardon(&app, id, err);
+}
+
+static int bad(struct err *err)
+{
+	char why[RELEASE_WHY_MAX] = "no";
+
+	(void)err;
+	(void)release_is_bad(&app, id, why);
+	puts(why);
+	return 0;
+}
+
+static int before(struct err *err)
+{
+	char found[RELEASE_ID_MAX];
+	int r = release_before(&app, id, found, err);
+
+	if (r == 0)
+		puts(found);
+	return r;
 }
 
 static int start(struct err *err)
@@ -193,8 +233,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct err *err);
 } commands[] = {{"fingerprint", fingerprint}, {"wanted", wanted}, {"current", current},
-	{"deploy", deploy}, {"make", make}, {"switch", switch_to}, {"start", start}, {"stop", stop},
-	{"status", status}, {"backoff", backoff}, {"run", run}, {"exec", exec}};
+	{"deploy", deploy}, {"prove", prove}, {"condemn", condemn}, {"pardon", pardon},
+	{"bad", bad}, {"before", before}, {"make", make}, {"switch", switch_to}, {"start", start},
+	{"stop", stop}, {"status", status}, {"backoff", backoff}, {"run", run}, {"exec", exec}};
 
 int main(int argc, char *argv[])
 {

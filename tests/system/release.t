@@ -8,7 +8,7 @@ set -u
 PATH=$PATH:/usr/sbin:/sbin
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$top/build}
-kills=${KILLS:-20}
+kills=${KILLS:-200}
 python=/usr/bin/python3
 . "$(dirname "$0")/tap.sh"
 running=
