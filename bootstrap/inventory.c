@@ -16,14 +16,19 @@
 #include "filesystem.h"
 #include "grow.h"
 #include "host.h"
+#include "inside.h"
 #include "intent.h"
+#include "link.h"
 #include "mount.h"
+#include "packages.h"
 #include "page-file.h"
 #include "release.h"
 #include "spawn.h"
 #include "template.h"
 
 /* -- disks: content and proof, each in a thread of its own -- */
+
+#define ASK_PAUSE (30 * 1000000ull) /* usec until a source that did not answer is asked again */
 
 struct proof {
 	pthread_t thread;
@@ -170,6 +175,24 @@ static void look_at_wish(const struct config_volume *wanted, struct inventory_vo
 	ret->mkfs_there = spawn_find(wanted->filesystem->mkfs[0], program, sizeof program) == 0;
 }
 
+/* -- packages -- */
+
+/* They do not go by themselves: asked once, and again when something was installed. */
+static void look_at_packages(const struct inventory_request *request,
+	const struct inventory *previous, struct inventory_packages *ret)
+{
+	const struct config_packages *wanted = &request->config->packages;
+
+	if (previous && previous->packages.asked_for == request->config) {
+		*ret = previous->packages;
+		return;
+	}
+	ret->asked_for = request->config;
+	ret->update_due = packages_update_is_due(wanted->update, request->state);
+	if (wanted->install.n > 0)
+		(void)packages_missing(wanted, ret->missing, &ret->unknown);
+}
+
 /* -- the page and the apps -- */
 
 static void look_at_index(const struct config_index *wanted, struct inventory_index *ret)
@@ -182,25 +205,66 @@ static void look_at_index(const struct config_index *wanted, struct inventory_in
 				    : strerror(-r));
 }
 
+/* What its releases are, and were. */
+static void look_at_releases(const struct config_app *wanted, struct inventory_app *ret)
+{
+	char directory[PATH_MAX];
+
+	if (wanted->link)
+		link_read(wanted, &ret->link_right, ret->link_there, sizeof ret->link_there);
+	if (ret->wanted[0] && !release_is_bad(wanted, ret->wanted, ret->bad))
+		ret->bad[0] = '\0';
+	if (release_current(wanted, ret->current, NULL) < 0) {
+		ret->current[0] = '\0';
+		return;
+	}
+	ret->proven = release_is_proven(wanted, ret->current);
+	ret->shaped = release_is_shaped(wanted, ret->current);
+	(void)release_version(wanted, ret->current, ret->version);
+	release_directory(wanted, ret->current, directory, sizeof directory);
+	for (size_t i = 0; i < wanted->files.n; i++) {
+		char place[CONFIG_LINE_MAX];
+
+		snprintf(place, sizeof place, "%.*s", (int)strcspn(wanted->files.items[i], "="),
+			wanted->files.items[i]);
+		(void)inside_read(directory, place, &ret->files[i]);
+	}
+}
+
+/* A source that does not answer holds up all the rest while it is asked. */
+static bool was_just_asked(const struct inventory_app *app)
+{
+	return app->wanted_asked && spawn_now() - app->wanted_asked < ASK_PAUSE;
+}
+
 static void look_at_app(const struct inventory_request *request, size_t i,
 	const struct inventory *previous, struct inventory_app *ret)
 {
 	const struct config_app *wanted = &request->config->apps[i];
-	const struct host_app host_app = {request->config, wanted, request->state};
+	struct release_own own;
+	const struct host_app host_app = {request->config, &own.app, request->state};
+	const struct reach reach = {.imds = request->imds};
 	struct host_app_status status;
 	struct err err = {0};
 
-	if (previous && previous->apps[i].wanted[0])
+	if (previous && (previous->apps[i].wanted[0] || was_just_asked(&previous->apps[i]))) {
 		memcpy(ret->wanted, previous->apps[i].wanted, sizeof ret->wanted);
-	else if (!request->sources)
+		ret->wanted_err = previous->apps[i].wanted_err;
+		ret->wanted_asked = previous->apps[i].wanted_asked;
+	} else if (!request->sources) {
 		err_set(&ret->wanted_err, 0, "the source was not looked at yet");
-	else if (release_wanted(wanted, ret->wanted, &err) < 0)
+	} else if (release_wanted(wanted, &reach, ret->wanted, &err) < 0) {
 		ret->wanted_err = err;
-	if (release_current(wanted, ret->current, NULL) < 0)
-		ret->current[0] = '\0';
-	if (host_to_ask(request->state)->app_read(&host_app, &status) < 0 || !status.running)
+		ret->wanted_asked = spawn_now();
+	}
+	look_at_releases(wanted, ret);
+	release_own(wanted, ret->current, &own);
+	ret->running = own.app.run &&
+		       host_to_ask(request->state)->app_read(&host_app, &status) >= 0 &&
+		       status.running;
+	release_own_clear(&own);
+	if (!ret->running)
 		return;
-	ret->running = true;
 	ret->running_as_configured = status.as_configured;
 	snprintf(ret->running_release, sizeof ret->running_release, "%s", status.release);
 }
@@ -222,6 +286,7 @@ int inventory_take(const struct inventory_request *request, const struct invento
 		return r;
 	for (size_t i = 0; i < inventory->n_volumes; i++)
 		intent_recognise(request->data, &inventory->volumes[i]);
+	look_at_packages(request, previous, &inventory->packages);
 	look_at_index(&config->index, &inventory->index);
 	for (size_t i = 0; i < config->n_apps; i++)
 		look_at_app(request, i, previous, &inventory->apps[i]);
@@ -236,12 +301,21 @@ void inventory_forget(struct inventory *inventory, const char *node)
 			inventory->volumes[i].probed = false;
 }
 
+void inventory_forget_sources(struct inventory *inventory)
+{
+	for (size_t i = 0; inventory && i < CONFIG_APPS_MAX; i++)
+		inventory->apps[i].wanted_asked = 0;
+}
+
 struct inventory *inventory_free(struct inventory *inventory)
 {
 	if (!inventory)
 		return NULL;
 	free(inventory->volumes);
 	free(inventory->index.content);
+	for (size_t i = 0; i < CONFIG_APPS_MAX; i++)
+		for (size_t j = 0; j < CONFIG_LIST_MAX; j++)
+			free(inventory->apps[i].files[j]);
 	free(inventory);
 	return NULL;
 }

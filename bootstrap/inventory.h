@@ -10,6 +10,7 @@ struct inventory_request {
 	const struct config *config;
 	const char *state; /* directory, for the supervisor's records */
 	const char *data;  /* directory, for the records of formats under way */
+	const char *imds;  /* for those who ask sources; NULL: the service's own address */
 	bool sources;      /* look into the sources of apps too, which can take long */
 	bool prove_all;    /* content and proof of every disk, not only of those configured */
 };
@@ -23,6 +24,9 @@ int inventory_take(const struct inventory_request *request, const struct invento
 
 /* Makes the next inventory_take() look at this disk anew. */
 void inventory_forget(struct inventory *inventory, const char *node);
+
+/* Makes the next inventory_take() ask sources again that it could not read. */
+void inventory_forget_sources(struct inventory *inventory);
 
 struct inventory *inventory_free(struct inventory *inventory);
 CLEANUP_FOR(inventory, inventory_free);

@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "digest.h"
 #include "metadata.h"
 #include "volume.h"
 
@@ -48,10 +49,26 @@ struct inventory_index {
 struct inventory_app {
 	char wanted[RELEASE_ID_MAX]; /* what the source holds now; "" unknown, see wanted_err */
 	struct err wanted_err;
+	uint64_t wanted_asked; /* when that was: usec, CLOCK_MONOTONIC; 0: it may be asked again */
 	char current[RELEASE_ID_MAX]; /* "" none */
 	bool running;
 	char running_release[RELEASE_ID_MAX];
-	bool running_as_configured; /* with this run line, user, environment and limits */
+	bool running_as_configured;    /* with this run line, user, environment and limits */
+	char version[DIGEST_HEX_SIZE]; /* of the current release: a commit, a digest; "" none */
+	bool proven;                   /* the current release was well once */
+	bool shaped;                   /* it was made with the files … that are configured now */
+	char bad[256];                 /* why the wanted release is not tried again; "" it is */
+	bool link_right;               /* `link` leads to the current release */
+	char link_there[32];           /* what is in its place instead; "" nothing */
+	char *files[CONFIG_LIST_MAX];  /* what `files` hold in the current release; NULL: none */
+};
+
+struct inventory_packages {
+	const struct config *asked_for; /* whose; NULL: the machine was not asked. Borrowed */
+	bool missing[CONFIG_LIST_MAX];  /* as config->packages.install */
+	bool update_due;                /* not done yet since boot */
+	struct err unknown;             /* why it is not known what is installed; "" it is */
+	bool given_up;                  /* installing has failed: nothing waits for it */
 };
 
 struct inventory {
@@ -59,6 +76,7 @@ struct inventory {
 	struct volume *volumes;
 	size_t n_volumes;
 	struct inventory_volume for_volumes[CONFIG_VOLUMES_MAX]; /* as config->volumes */
+	struct inventory_packages packages;
 	struct inventory_index index;
 	struct inventory_app apps[CONFIG_APPS_MAX]; /* as config->apps */
 	struct err metadata_trouble; /* why there is no metadata; "" unknown or there is */
@@ -72,14 +90,19 @@ enum plan_sign {
 	PLAN_REFUSE, /* it will not be done, and the reason is final until somebody acts */
 };
 
-enum plan_subject { PLAN_VOLUME, PLAN_INDEX, PLAN_APP };
+enum plan_subject { PLAN_VOLUME, PLAN_PACKAGES, PLAN_INDEX, PLAN_APP };
 enum plan_op {
+	PLAN_OP_INSTALL,
+	PLAN_OP_UPDATE,
 	PLAN_OP_FORMAT,
 	PLAN_OP_MOUNT,
 	PLAN_OP_GROW,
 	PLAN_OP_PAGE,
 	PLAN_OP_RELEASE,
-	PLAN_OP_RUN
+	PLAN_OP_FILES,
+	PLAN_OP_LINK,
+	PLAN_OP_RUN,
+	PLAN_OP_PROVE
 };
 
 struct plan_step {
@@ -94,13 +117,15 @@ struct plan_step {
 	const char *clone_option; /* PLAN_OP_MOUNT: another disk here has the same UUID; or NULL */
 	char *page;               /* PLAN_OP_PAGE: what will be written */
 	const struct config_volume *after; /* only once this volume is mounted; NULL: now */
+	bool after_packages;               /* only once they are installed, or cannot be */
 };
 
-#define PLAN_STEPS_MAX (3 * CONFIG_VOLUMES_MAX + 2 * CONFIG_APPS_MAX + 1)
+#define PLAN_STEPS_MAX (3 * CONFIG_VOLUMES_MAX + 5 * CONFIG_APPS_MAX + 5)
 
 struct plan {
 	struct plan_step steps[PLAN_STEPS_MAX];
 	size_t n;
+	char *files[CONFIG_APPS_MAX][CONFIG_LIST_MAX]; /* what `files` of each app will hold */
 };
 
 /* `metadata` may be NULL: steps that need it wait. -ENOMEM is the only error. */
@@ -112,10 +137,11 @@ struct plan *plan_free(struct plan *plan);
 const char *plan_sign_name(enum plan_sign sign);
 const char *plan_sign_mark(enum plan_sign sign);
 
-/* "volume data", "index", "app web" into `buffer`. */
+/* "volume data", "packages", "index", "app web" into `buffer`. */
 void plan_subject_name(
 	const struct config *config, const struct plan_step *step, char *buffer, size_t size);
-/* "format", "mount", "grow", "page", "release", "run". */
+/* "install", "update", "format", "mount", "grow", "page", "release", "files", "link", "run",
+ * "prove". */
 const char *plan_op_name(enum plan_op op);
 
 /* [{"subject", "op", "sign", "what", "reason", "evidence": […]}]; a new reference. */

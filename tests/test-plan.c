@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "filesystem.h"
 #include "tap.h"
@@ -569,7 +570,10 @@ static void web(const char *wanted, const char *current, const char *running)
 {
 	struct inventory_app *there = &inventory.apps[0];
 
-	*there = (struct inventory_app){.running = running != NULL, .running_as_configured = true};
+	*there = (struct inventory_app){.running = running != NULL,
+		.running_as_configured = true,
+		.proven = true,
+		.shaped = true};
 	snprintf(there->wanted, sizeof there->wanted, "%s", wanted);
 	snprintf(there->current, sizeof there->current, "%s", current);
 	snprintf(there->running_release, sizeof there->running_release, "%s",
@@ -581,7 +585,8 @@ static const struct {
 } apps[] = {
 	{"nothing is there: deployed and started", "r2", "", NULL,
 		"+ app web release: r2 from file:///src/web (nothing is deployed)\n"
-		"+ app web run: ./serve (with the new release)"},
+		"+ app web run: ./serve (with the new release)\n"
+		"+ app web prove: that it goes on running (the new release is not proven)"},
 	{"the release is there: kept and started", "r2", "r2", NULL,
 		"= app web release: r2 from file:///src/web (is current)\n"
 		"+ app web run: ./serve (is not running)"},
@@ -590,10 +595,12 @@ static const struct {
 		"= app web run: ./serve (is running)"},
 	{"an old release: changed and restarted", "r2", "r1", "r1",
 		"~ app web release: r2 from file:///src/web (r1 is current)\n"
-		"~ app web run: ./serve (with the new release)"},
+		"~ app web run: ./serve (with the new release)\n"
+		"+ app web prove: that it goes on running (the new release is not proven)"},
 	{"an old release that does not run: changed and started", "r2", "r1", NULL,
 		"~ app web release: r2 from file:///src/web (r1 is current)\n"
-		"+ app web run: ./serve (with the new release)"},
+		"+ app web run: ./serve (with the new release)\n"
+		"+ app web prove: that it goes on running (the new release is not proven)"},
 	{"an old one still runs: restarted", "r2", "r2", "r1",
 		"= app web release: r2 from file:///src/web (is current)\n"
 		"~ app web run: ./serve (release r1 is running)"},
@@ -626,30 +633,115 @@ static void test_app(void)
 		"another run line, user or environment: restarted");
 }
 
+#define R1   "0123456789ab-01234561"
+#define R2   "0123456789ab-01234562"
+#define KEPT "= app web release: " R1 " from file:///src/web (is current)\n"
+
+/* A release that was switched to must show that it is well; one that was not is not tried again. */
+static void test_app_proof(void)
+{
+	machine(APP "health = http://127.0.0.1/up\n");
+	web(R1, R1, R1);
+	inventory.apps[0].proven = false;
+	plans(KEPT "= app web run: ./serve (is running)\n"
+		   "+ app web prove: http://127.0.0.1/up (the current release was not seen well "
+		   "yet)",
+		"what runs and was not seen well is asked again");
+	web(R1, R1, R1);
+	plans(KEPT "= app web run: ./serve (is running)", "what was well once is not");
+	web(R2, R1, R1);
+	strcpy(inventory.apps[0].bad, "it ended 4 times");
+	plans("! app web release: " R2 " from file:///src/web (it ended 4 times; not tried again "
+	      "until its source or configuration changes, or by `instancectl deploy web`)\n"
+	      "= app web run: ./serve (is running)",
+		"a release that was bad is not tried again, and the one before goes on");
+	web(R2, R2, R2);
+	strcpy(inventory.apps[0].bad, "it ended 4 times");
+	inventory.apps[0].proven = false;
+	planned();
+	ok(plan->n == 3 && plan->steps[2].op == PLAN_OP_PROVE && plan->steps[2].sign == PLAN_CREATE,
+		"a bad one with nothing before it may still become well");
+}
+
+static void test_app_files(void)
+{
+	char path[] = "/tmp/test-plan-XXXXXX", text[512];
+	int fd = mkstemp(path);
+
+	if (fd < 0 || write(fd, "id={{instance-id}}", 18) != 18)
+		abort();
+	(void)close(fd);
+	snprintf(text, sizeof text, APP "files.etc/me = %s\n", path);
+	machine(text);
+	(void)unlink(path);
+	web(R1, R1, R1);
+	plans(KEPT "~ app web files: etc/me (says something else than this instance is)\n"
+		   "~ app web run: ./serve (with the new files)",
+		"a file that is not there is rendered, and the app started anew");
+	is_str(plan->files[0][0], "id=i-1", "with metadata");
+	inventory.apps[0].files[0] = strdup("id=i-1");
+	plans(KEPT "= app web run: ./serve (is running)", "one that says so already stays");
+	free(inventory.apps[0].files[0]);
+	inventory.apps[0].files[0] = strdup("id=i-2");
+	planned();
+	ok(plan->n == 3 && plan->steps[1].op == PLAN_OP_FILES, "one of another instance does not");
+	inventory.apps[0].shaped = false;
+	plans(KEPT "= app web run: ./serve (is running)",
+		"a release that was gone back to keeps the files that it had");
+	free(inventory.apps[0].files[0]);
+	inventory.apps[0].files[0] = NULL;
+	metadata = NULL;
+	web(R1, R1, NULL);
+	planned();
+	ok(plan->n == 3 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_WAIT,
+		"without metadata the files wait, and the app with them");
+	web(R1, "", NULL);
+	planned();
+	ok(plan->n == 1 && plan->steps[0].sign == PLAN_WAIT, "and so does a first release");
+	metadata = &identity;
+}
+
+static void test_app_link(void)
+{
+	machine("[app web]\nsource = file:///src/web\nlink = /var/www/html\n");
+	web(R1, R1, NULL);
+	plans(KEPT "+ app web link: /var/www/html (is not there)",
+		"files for others: a link, and nothing to run");
+	inventory.apps[0].link_right = true;
+	plans(KEPT "= app web link: /var/www/html (leads to the current release)", "it is kept");
+	inventory.apps[0].link_right = false;
+	strcpy(inventory.apps[0].link_there, "a directory");
+	plans(KEPT "~ app web link: /var/www/html (a directory is there; it is kept beside)",
+		"what is in its place is kept beside");
+}
+
 static void test_app_after(void)
 {
 	machine(DATA APP);
 	attach("sdf");
 	web("r2", "", NULL);
 	planned();
-	ok(plan->n == 4 && plan->steps[2].sign == PLAN_CREATE &&
+	ok(plan->n == 5 && plan->steps[2].sign == PLAN_CREATE &&
 			plan->steps[2].after == &config->volumes[0] &&
-			plan->steps[3].after == &config->volumes[0],
+			plan->steps[3].after == &config->volumes[0] &&
+			plan->steps[4].after == &config->volumes[0],
 		"an app comes after a required volume");
 	is_str(plan->steps[2].reason, "nothing is deployed; after [volume data]", "and says so");
 	disks[0].root_disk = true;
 	planned();
-	ok(plan->n == 3 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_WAIT,
+	ok(plan->n == 4 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_WAIT &&
+			plan->steps[3].sign == PLAN_WAIT,
 		"it waits when that is refused");
 	inventory.n_volumes = 0;
 	planned();
-	ok(plan->n == 3 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_WAIT,
+	ok(plan->n == 4 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_WAIT &&
+			plan->steps[3].sign == PLAN_WAIT,
 		"and when that is waited for");
 	machine(DATA APP);
 	mounted(0, attach("sdf"), "xfs");
 	web("r2", "", NULL);
 	planned();
-	ok(plan->n == 4 && plan->steps[2].sign == PLAN_CREATE && !plan->steps[2].after,
+	ok(plan->n == 5 && plan->steps[2].sign == PLAN_CREATE && !plan->steps[2].after,
 		"once it is mounted the app comes now");
 	machine(DATA APP);
 	web("r2", "r2", "r2");
@@ -663,14 +755,96 @@ static void test_app_optional(void)
 	machine(DATA "required = no\n" APP);
 	web("r2", "", NULL);
 	planned();
-	ok(plan->n == 3 && plan->steps[1].sign == PLAN_CREATE && !plan->steps[1].after,
+	ok(plan->n == 4 && plan->steps[1].sign == PLAN_CREATE && !plan->steps[1].after,
 		"an app does not wait for an optional volume");
 	machine(DATA "required = no\n" APP "path = /data/web\n");
 	web("r2", "", NULL);
 	planned();
-	ok(plan->n == 3 && plan->steps[1].sign == PLAN_WAIT &&
+	ok(plan->n == 4 && plan->steps[1].sign == PLAN_WAIT &&
 			plan->steps[1].after == &config->volumes[0],
 		"unless it lies on it");
+}
+
+/* -- packages -- */
+
+#define PACKAGES "[packages]\ninstall = nginx, git, xfsprogs\n"
+
+static void test_packages(void)
+{
+	machine(PACKAGES);
+	plans("= packages install: nginx, git, xfsprogs (installed)", "packages that are there");
+	inventory.packages.missing[0] = inventory.packages.missing[2] = true;
+	plans("+ packages install: nginx, xfsprogs (not installed)", "those missing are named");
+	inventory.packages.given_up = true;
+	plans("+ packages install: nginx, xfsprogs (not installed)", "after a failure, too");
+	err_set(&inventory.packages.unknown, -ENOENT, "none of apt-get, dnf and yum is here");
+	plans("! packages install: nginx, xfsprogs (none of apt-get, dnf and yum is here)",
+		"no package manager: refused");
+	machine("[packages]\nupdate = security\n");
+	plans("= packages update: security updates (done since boot)", "an update that was done");
+	inventory.packages.update_due = true;
+	plans("~ packages update: security updates (not yet since boot)", "an update that is due");
+	machine(PACKAGES "update = all\n");
+	inventory.packages.update_due = inventory.packages.missing[1] = true;
+	plans("+ packages install: git (not installed)\n"
+	      "~ packages update: all updates (not yet since boot)",
+		"first what is missing");
+}
+
+static void test_after_packages(void)
+{
+	machine(PACKAGES APP);
+	web("r2", "", NULL);
+	inventory.packages.missing[1] = true;
+	planned();
+	ok(plan->n > 2 && plan->steps[1].sign == PLAN_CREATE && plan->steps[1].after_packages &&
+			plan->steps[2].after_packages,
+		"an app is built after packages");
+	is_str(plan->steps[1].reason, "nothing is deployed; after packages", "and says so");
+	web("", "", NULL);
+	err_set(&inventory.apps[0].wanted_err, -ENOENT, "git is not installed");
+	planned();
+	ok(plan->steps[1].sign == PLAN_WAIT && plan->steps[1].after_packages,
+		"a source that cannot be read yet is waited for");
+	web("", "r1", NULL);
+	planned();
+	ok(plan->n == 3 && plan->steps[2].sign == PLAN_CREATE && !plan->steps[2].after_packages,
+		"what is deployed runs without");
+	web("r2", "r2", NULL);
+	planned();
+	ok(plan->steps[2].sign == PLAN_CREATE && !plan->steps[2].after_packages,
+		"also if its source can be read");
+	web("r2", "", NULL);
+	inventory.packages.given_up = true;
+	planned();
+	ok(plan->steps[1].sign == PLAN_CREATE && !plan->steps[1].after_packages,
+		"an app is tried without packages that failed");
+}
+
+static void test_volume_after_packages(void)
+{
+	machine(PACKAGES DATA "owner = www-data\n");
+	attach("sdf");
+	inventory.packages.missing[0] = true;
+	planned();
+	ok(plan->n == 2 && plan->steps[1].sign == PLAN_WAIT && plan->steps[1].after_packages,
+		"an owner may come with a package");
+	inventory.for_volumes[0].owner_known = true;
+	inventory.for_volumes[0].mkfs_there = false;
+	planned();
+	ok(plan->n == 2 && plan->steps[1].sign == PLAN_WAIT && plan->steps[1].after_packages,
+		"and so may mkfs");
+	is_str(plan->steps[1].reason,
+		"mkfs.xfs is not installed; it comes with the package xfsprogs; after packages",
+		"and says so");
+	inventory.packages.given_up = true;
+	planned();
+	ok(plan->steps[1].sign == PLAN_REFUSE && !plan->steps[1].after_packages,
+		"not with one that failed");
+	inventory.for_volumes[0].mkfs_there = true;
+	planned();
+	ok(plan->n == 3 && plan->steps[1].sign == PLAN_CREATE && !plan->steps[1].after_packages,
+		"a volume that lacks nothing waits for no package");
 }
 
 /* -- to the end -- */
@@ -695,6 +869,13 @@ static void do_step(const struct plan_step *step)
 	struct volume *disk = step->volume ? &disks[step->volume - disks] : NULL;
 
 	switch (step->op) {
+	case PLAN_OP_INSTALL:
+		memset(inventory.packages.missing, 0, sizeof inventory.packages.missing);
+		for (size_t i = 0; i < CONFIG_VOLUMES_MAX; i++)
+			inventory.for_volumes[i].mkfs_there = inventory.for_volumes[i].owner_known =
+				true;
+		break;
+	case PLAN_OP_UPDATE: inventory.packages.update_due = false; break;
 	case PLAN_OP_FORMAT:
 		fill(disk, config->volumes[step->index].filesystem->name,
 			config->volumes[step->index].label);
@@ -717,7 +898,11 @@ static void do_step(const struct plan_step *step)
 	case PLAN_OP_RELEASE:
 		check_hidden(config->apps[step->index].path);
 		memcpy(app->current, app->wanted, sizeof app->current);
+		app->proven = false;
 		break;
+	case PLAN_OP_FILES: break;
+	case PLAN_OP_LINK: app->link_right = true; break;
+	case PLAN_OP_PROVE: app->proven = true; break;
 	case PLAN_OP_RUN:
 		app->running = app->running_as_configured = true;
 		memcpy(app->running_release, app->current, sizeof app->running_release);
@@ -741,7 +926,8 @@ static unsigned walk(void)
 		for (size_t i = 0; i < walked->n; i++) {
 			const struct plan_step *step = &walked->steps[i];
 
-			if ((step->sign != PLAN_CREATE && step->sign != PLAN_CHANGE) || step->after)
+			if ((step->sign != PLAN_CREATE && step->sign != PLAN_CHANGE) ||
+				step->after || step->after_packages)
 				continue;
 			do_step(step);
 			any = true;
@@ -815,6 +1001,17 @@ static void test_converges_late(void)
 	disks[1].root_disk = false;
 	fill(&disks[1], "xfs", "");
 	ok(all_kept(), "and stays");
+}
+
+static void test_converges_with_packages(void)
+{
+	machine(PACKAGES "update = all\n" DATA "owner = www-data\n" APP "path = /data/web\n");
+	attach("sdf");
+	web("r2", "", NULL);
+	inventory.packages.missing[2] = inventory.packages.update_due = true;
+	inventory.for_volumes[0].mkfs_there = false;
+	ok(walk() >= 3 && all_kept() && plan->n == 6 && !hidden,
+		"a machine that lacks everything converges");
 }
 
 static void test_as_wanted(void)
@@ -907,7 +1104,7 @@ static void test_json(void)
 	web("r2", "", NULL);
 	planned();
 	json = plan_to_json(config, plan);
-	is_int((long long)json_array_size(json), 3, "JSON has the steps in a list");
+	is_int((long long)json_array_size(json), 4, "JSON has the steps in a list");
 	step = json_array_get(json, 0);
 	is_str(json_string_value(json_object_get(step, "subject")), "volume data", "their subject");
 	is_str(json_string_value(json_object_get(step, "op")), "mount", "op");
@@ -974,10 +1171,17 @@ int main(void)
 	test_index();
 	test_index_below();
 	test_app();
+	test_app_proof();
+	test_app_files();
+	test_app_link();
 	test_app_after();
 	test_app_optional();
+	test_packages();
+	test_after_packages();
+	test_volume_after_packages();
 	test_converges();
 	test_converges_late();
+	test_converges_with_packages();
 	test_as_wanted();
 	test_json();
 	test_json_cut();

@@ -16,12 +16,17 @@ static const struct {
 };
 
 static const char *const ops[] = {
+	[PLAN_OP_INSTALL] = "install",
+	[PLAN_OP_UPDATE] = "update",
 	[PLAN_OP_FORMAT] = "format",
 	[PLAN_OP_MOUNT] = "mount",
 	[PLAN_OP_GROW] = "grow",
 	[PLAN_OP_PAGE] = "page",
 	[PLAN_OP_RELEASE] = "release",
+	[PLAN_OP_FILES] = "files",
+	[PLAN_OP_LINK] = "link",
 	[PLAN_OP_RUN] = "run",
+	[PLAN_OP_PROVE] = "prove",
 };
 
 const char *plan_sign_name(enum plan_sign sign)
@@ -42,8 +47,8 @@ const char *plan_op_name(enum plan_op op)
 void plan_subject_name(
 	const struct config *config, const struct plan_step *step, char *buffer, size_t size)
 {
-	if (step->subject == PLAN_INDEX)
-		snprintf(buffer, size, "index");
+	if (step->subject == PLAN_INDEX || step->subject == PLAN_PACKAGES)
+		snprintf(buffer, size, step->subject == PLAN_INDEX ? "index" : "packages");
 	else
 		snprintf(buffer, size, "%s %s", step->subject == PLAN_VOLUME ? "volume" : "app",
 			step->subject == PLAN_VOLUME ? config->volumes[step->index].name
