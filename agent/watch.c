@@ -161,7 +161,7 @@ size_t watch_checks(const struct watch *watch, struct check *ret_checks)
 	size_t n = state_checks(watch->state, ret_checks);
 
 	if (!watch->state && watch->trouble.text[0])
-		snprintf(ret_checks->reason, sizeof ret_checks->reason, "%.255s",
+		snprintf(ret_checks->reason, sizeof ret_checks->reason, "%.500s",
 			watch->trouble.text);
 	for (size_t i = 0; watch->state && i < n; i++) {
 		const struct state_item *item = &watch->state->items[i];

@@ -14,16 +14,22 @@
 #include "walk.h"
 #include "worker.h"
 
-#define TICK       (500 * 1000) /* usec between two looks at what is attached */
-#define ROUNDS_MAX 4 /* a subject that wants work after so many successes does not settle */
+#define TICK           (500 * 1000)  /* usec between two looks at what is attached */
+#define PROGRESS_PAUSE (1000 * 1000) /* usec between two states that differ in progress alone */
+#define ROUNDS_MAX     4 /* a subject that wants work after so many successes does not settle */
 
 static int (*const ops[])(struct op *op, struct err *err) = {
+	[PLAN_OP_INSTALL] = op_install,
+	[PLAN_OP_UPDATE] = op_update,
 	[PLAN_OP_FORMAT] = op_format,
 	[PLAN_OP_MOUNT] = op_mount,
 	[PLAN_OP_GROW] = op_grow,
 	[PLAN_OP_PAGE] = op_page,
 	[PLAN_OP_RELEASE] = op_release,
+	[PLAN_OP_FILES] = op_files,
+	[PLAN_OP_LINK] = op_link,
 	[PLAN_OP_RUN] = op_run,
+	[PLAN_OP_PROVE] = op_prove,
 };
 
 static void tell(struct walk *walk, const struct plan_step *step, enum apply_outcome outcome,
@@ -38,6 +44,20 @@ static void tell(struct walk *walk, const struct plan_step *step, enum apply_out
 
 /* -- one subject's work, in its worker -- */
 
+struct progress {
+	struct worker_pipe *pipe;
+	size_t step;
+};
+
+static void tell_progress(const char *text, void *userdata)
+{
+	const struct progress *progress = userdata;
+	struct worker_message message = {.step = progress->step, .progress = true};
+
+	snprintf(message.note, sizeof message.note, "%s", text);
+	worker_tell(progress->pipe, &message);
+}
+
 static void work(struct worker_pipe *pipe, void *userdata)
 {
 	const struct subject *subject = userdata;
@@ -45,15 +65,19 @@ static void work(struct worker_pipe *pipe, void *userdata)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < subject->plan->n; i++) {
+		struct progress progress = {pipe, i};
 		struct op op = {.config = walk->config,
 			.state = walk->options->state,
 			.data = walk->options->data,
-			.step = &subject->plan->steps[i]};
+			.step = &subject->plan->steps[i],
+			.reach = {command_reach(walk->options), tell_progress, &progress}};
 		struct worker_message message = {.step = i};
 		uint64_t began = state_now();
 
 		if (!walk_is_of(op.step, subject) || !walk_is_work(op.step))
 			continue;
+		if (subject->kind == PLAN_APP)
+			op.files = subject->plan->files[subject->index];
 		worker_tell(pipe, &message);
 		r = ops[op.step->op](&op, &message.err);
 		message.ended = true;
@@ -80,16 +104,40 @@ static void note_moments(const struct subject *subject, const struct plan_step *
 		state_note(state, message->program_began, message->program_ended, "%s: mkfs", name);
 }
 
+static int write_state(struct walk *walk, bool settled, struct err *err);
+
+static void on_progress(struct subject *subject, const struct worker_message *message)
+{
+	struct walk *walk = subject->walk;
+	uint64_t now = state_now();
+
+	memcpy(subject->progress, message->note, sizeof subject->progress);
+	tell(walk, &subject->plan->steps[message->step], APPLY_PROGRESS, message->note, 0);
+	if (now - walk->progress_written < PROGRESS_PAUSE)
+		return;
+	walk->progress_written = now;
+	(void)write_state(walk, false, NULL); /* the next round writes it too, and says why not */
+}
+
 static void on_told(const struct worker_message *message, void *userdata)
 {
 	struct subject *subject = userdata;
 	const struct plan_step *step = &subject->plan->steps[message->step];
 
+	if (message->progress) {
+		on_progress(subject, message);
+		return;
+	}
 	subject->touched = true;
+	subject->progress[0] = '\0';
+	subject->proving = !message->ended && step->op == PLAN_OP_PROVE;
+	if (subject->proving)
+		(void)write_state(subject->walk, false, NULL);
 	if (message->ended)
 		note_moments(subject, step, message);
 	if (message->ended && message->result < 0) {
 		subject->failed = true;
+		subject->failed_at = plan_op_name(step->op);
 		subject->err = message->err;
 	}
 	tell(subject->walk, step,
@@ -104,7 +152,7 @@ static void on_done(const struct err *died, void *userdata)
 	struct subject *subject = userdata;
 	struct walk *walk = subject->walk;
 
-	subject->working = false;
+	subject->working = subject->proving = false;
 	if (!subject->failed && (died || ++subject->successes >= ROUNDS_MAX)) {
 		subject->failed = true;
 		err_set(&subject->err, 0, "%s",
@@ -115,6 +163,10 @@ static void on_done(const struct err *died, void *userdata)
 					subject->err.text, 0);
 	}
 	inventory_forget(walk->inventory, subject->node);
+	if (subject->kind == PLAN_PACKAGES || subject->kind == PLAN_VOLUME)
+		inventory_forget_sources(walk->inventory); /* what was missing may be there now */
+	if (subject->kind == PLAN_PACKAGES)
+		walk->inventory->packages.asked_for = NULL;
 	subject->plan = plan_free(subject->plan);
 	walk->look = true;
 }
@@ -134,7 +186,7 @@ static bool is_ready(const struct walk *walk, const struct subject *subject)
 
 		if (!walk_is_of(step, subject) || !walk_is_work(step))
 			continue;
-		if (step->after)
+		if (step->after || step->after_packages)
 			return false;
 		any = true;
 	}
@@ -199,12 +251,21 @@ static int write_state(struct walk *walk, bool settled, struct err *err)
 	return r < 0 ? r : state_write(&walk->state, walk->options->state, err);
 }
 
+static bool has_failed(const struct walk *walk, enum plan_subject kind)
+{
+	for (size_t i = 0; i < walk->n_subjects; i++)
+		if (walk->subjects[i].kind == kind && walk->subjects[i].failed)
+			return true;
+	return false;
+}
+
 static int look(struct walk *walk, struct err *err)
 {
 	const struct inventory_request request = {.config = walk->config,
 		.state = walk->options->state,
 		.data = walk->options->data,
-		.sources = walk_sees_sources(walk)};
+		.imds = command_reach(walk->options),
+		.sources = walk->sources};
 	struct inventory *inventory;
 	int r = inventory_take(&request, walk->inventory, &inventory, err);
 
@@ -220,11 +281,14 @@ static int take_round(struct walk *walk, struct err *err)
 	struct inventory *inventory;
 	int r;
 
-	walk->rounds++;
+	if (walk->inventory)
+		walk->inventory->packages.given_up = has_failed(walk, PLAN_PACKAGES);
+	walk->sources = walk->rounds++ > 0 && !walk_installs(walk);
 	r = look(walk, err);
 	if (r < 0)
 		return r;
 	inventory = walk->inventory;
+	inventory->packages.given_up = has_failed(walk, PLAN_PACKAGES);
 	if (!walk->metadata_pending)
 		inventory->metadata_trouble = walk->metadata_err;
 	else
@@ -233,7 +297,7 @@ static int take_round(struct walk *walk, struct err *err)
 	r = plan_make(walk->config, walk->metadata, inventory, &walk->plan);
 	if (r < 0)
 		return err_set(err, r, "%m");
-	walk->look = !walk_sees_sources(walk) && walk->config->n_apps > 0;
+	walk->look = !walk->sources && !walk_installs(walk) && walk->config->n_apps > 0;
 	r = start_ready(walk, err);
 	return r < 0 ? r : write_state(walk, false, err);
 }
@@ -295,6 +359,9 @@ static void list_subjects(struct walk *walk)
 	for (size_t i = 0; i < config->n_volumes; i++)
 		walk->subjects[walk->n_subjects++] =
 			(struct subject){.walk = walk, .kind = PLAN_VOLUME, .index = i};
+	if (config->packages.install.n > 0 || config->packages.update != CONFIG_UPDATE_NO)
+		walk->subjects[walk->n_subjects++] =
+			(struct subject){.walk = walk, .kind = PLAN_PACKAGES};
 	if (config->index.path)
 		walk->subjects[walk->n_subjects++] =
 			(struct subject){.walk = walk, .kind = PLAN_INDEX};
@@ -303,32 +370,45 @@ static void list_subjects(struct walk *walk)
 			(struct subject){.walk = walk, .kind = PLAN_APP, .index = i};
 }
 
-/* --device: of the volumes only those that this device is for, and what waits for them. */
+/* Whether --device, or the one app that is deployed, is what this subject is for. */
+static bool is_asked_for(const struct walk *walk, const struct subject *subject)
+{
+	const struct options *options = walk->options;
+
+	if (options->app) /* and what it may need */
+		return subject->kind == PLAN_PACKAGES ||
+		       (subject->kind == PLAN_APP &&
+			       strcmp(walk->config->apps[subject->index].name, options->app) == 0);
+	if (subject->kind != PLAN_VOLUME)
+		return true; /* it may wait for the volume */
+	for (size_t j = 0; j < walk->plan->n; j++) {
+		const struct plan_step *step = &walk->plan->steps[j];
+
+		if (walk_is_of(step, subject) && step->volume &&
+			strcmp(step->volume->node, options->device) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int leave_out(struct walk *walk, struct err *err)
 {
-	const char *device = walk->options->device;
+	enum plan_subject kind = walk->options->app ? PLAN_APP : PLAN_VOLUME;
 	bool any = false;
 
-	for (size_t i = 0; device && i < walk->n_subjects; i++) {
+	for (size_t i = 0; i < walk->n_subjects; i++) {
 		struct subject *subject = &walk->subjects[i];
 
-		if (subject->kind != PLAN_VOLUME)
-			continue;
-		subject->left_out = true;
-		for (size_t j = 0; j < walk->plan->n; j++) {
-			const struct plan_step *step = &walk->plan->steps[j];
-
-			if (walk_is_of(step, subject) && step->volume &&
-				strcmp(step->volume->node, device) == 0)
-				subject->left_out = false;
-		}
-		any |= !subject->left_out;
+		subject->left_out = !is_asked_for(walk, subject);
+		any |= subject->kind == kind && !subject->left_out;
 	}
-	return !device || any ? 0
-			      : err_set(err, -ENODEV,
-					"%s: no [volume] of the configuration is this "
-					"device",
-					device);
+	if (any)
+		return 0;
+	return walk->options->app
+		       ? err_set(err, -ENODEV, "there is no [app %s]", walk->options->app)
+		       : err_set(err, -ENODEV,
+				 "%s: no [volume] of the configuration is this device",
+				 walk->options->device);
 }
 
 /* Until something happened, or a device may have arrived. */
@@ -355,21 +435,24 @@ static void remember(struct walk *walk)
 static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 {
 	struct check checks[STATUS_CHECKS_MAX];
-	int r;
+	int r = 0;
 
 	remember(walk);
-	walk->metadata_pending = true;
-	r = metadata_collect(
-		walk->service->imds, walk->options->imds_timeout_usec, on_metadata, walk);
-	if (r < 0)
-		return err_set(err, r, "metadata service: %m");
-	if (walk->options->device) { /* a first plan, to know which volumes it is for */
+	if (walk->options->device ||
+		walk->options->app) { /* a first plan, to know what it is for */
 		r = look(walk, err);
 		if (r == 0)
 			r = plan_make(walk->config, NULL, walk->inventory, &walk->plan);
 		if (r == 0)
 			r = leave_out(walk, err);
+		if (r < 0)
+			return r;
 	}
+	walk->metadata_pending = true;
+	r = metadata_collect(
+		walk->service->imds, walk->options->imds_timeout_usec, on_metadata, walk);
+	if (r < 0)
+		return err_set(err, r, "metadata service: %m");
 	do {
 		if (r == 0)
 			r = take_round(walk, err);
@@ -381,7 +464,9 @@ static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 	tell_rest(walk);
 	state_note(&walk->state, walk->started, state_now(), "apply");
 	r = write_state(walk, true, err);
-	*ret_status = status_decide(checks, state_checks(&walk->state, checks), false);
+	*ret_status = walk->options->app
+			      ? walk_judge_app(walk)
+			      : status_decide(checks, state_checks(&walk->state, checks), false);
 	return r;
 }
 

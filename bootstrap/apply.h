@@ -14,6 +14,7 @@
 
 enum apply_outcome {
 	APPLY_BEGINS,
+	APPLY_PROGRESS, /* the text says how far the step is */
 	APPLY_DONE,
 	APPLY_KEPT,
 	APPLY_FAILED,
@@ -34,8 +35,9 @@ typedef void (*apply_tell)(const struct apply_report *report, void *userdata);
 /*
  * Converges. `service` answers metadata, for at most options->imds_timeout_usec. `ahead`, which is
  * taken over, is what is known of the machine already, or NULL. Returns the status that
- * the state then has, or a negative errno with words when it could not even look. -ENODEV:
- * options->device is none of the configuration's, and nothing was done.
+ * the state, or the one app that was asked for, then has, or a negative errno with words when it
+ * could not even look. -ENODEV: options->device or options->app is none of the configuration's, and
+ * nothing was done.
  */
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
 	struct inventory *ahead, apply_tell tell, void *userdata, enum status *ret_status,

@@ -75,8 +75,11 @@ static int make(const struct options *options, const struct config *config, stru
 	struct plan **ret_plan, struct inventory **ret_inventory, struct err *err)
 {
 	_cleanup_(metadata_free_p) struct metadata *metadata = NULL;
-	struct inventory_request request = {
-		.config = config, .state = options->state, .data = options->data, .sources = true};
+	struct inventory_request request = {.config = config,
+		.state = options->state,
+		.data = options->data,
+		.imds = command_reach(options),
+		.sources = true};
 	struct err trouble = {0};
 	int r;
 

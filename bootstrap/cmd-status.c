@@ -108,6 +108,16 @@ static void print_head(const struct situation *situation)
 		printf("  %s\n", situation->state->reason);
 }
 
+static void print_app(const struct state_item *item)
+{
+	bool git = strncmp(item->source, "git+", 4) == 0;
+
+	printf("release %s", item->release[0] ? item->release : "none");
+	if (item->version[0])
+		printf("  %s %.*s", git ? "commit" : "version", git ? 40 : 12, item->version);
+	printf("  %s%s%s", item->source, item->health[0] ? "  " : "", item->health);
+}
+
 static void print_item(const struct state *state, const char *name)
 {
 	char size[VOLUME_SIZE_TEXT_MAX];
@@ -128,8 +138,7 @@ static void print_item(const struct state *state, const char *name)
 				item->volume_id[0] ? "  " : "", item->volume_id,
 				item->size ? size : "");
 		else if (item->kind == STATE_APP)
-			printf("release %s%s%s", item->release[0] ? item->release : "none",
-				item->health[0] ? "  " : "", item->health);
+			print_app(item);
 		else
 			printf("%s", item->path);
 	}

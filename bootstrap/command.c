@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 
 #include "file.h"
@@ -112,4 +113,9 @@ void command_print_json(json_t *json)
 		puts(text);
 	free(text);
 	json_decref(json);
+}
+
+const char *command_reach(const struct options *options)
+{
+	return options->imds && strncmp(options->imds, "unix:", 5) != 0 ? options->imds : NULL;
 }

@@ -22,21 +22,28 @@ struct options {
 	bool json, verbose;
 	/* of single commands */
 	const char *device; /* apply --device */
+	const char *app;    /* deploy; NULL: all that is configured */
 	bool reference;     /* check --reference */
 	bool wait;          /* status --wait */
 	uint64_t wait_usec;
-	const char *argument;     /* metadata PATH */
-	bool svg;                 /* timeline --svg */
-	bool yes;                 /* seal --yes */
-	const char *root;         /* seal --root; NULL: this machine */
-	bool baked;               /* user-data --baked */
-	const char *url, *sha256; /* user-data: the package and its digest */
+	const char *argument;          /* metadata PATH, deploy APP, fetch URL, probe URL */
+	bool svg;                      /* timeline --svg */
+	bool yes;                      /* seal --yes */
+	const char *root;              /* seal --root; NULL: this machine */
+	bool baked;                    /* user-data --baked */
+	const char *url, *sha256;      /* user-data: the package and its digest */
+	bool rollback;                 /* deploy --rollback */
+	bool head;                     /* fetch --head */
+	const char *region, *endpoint; /* fetch */
 };
 
 int cmd_apply(const struct options *options);
 int cmd_check(const struct options *options);
+int cmd_deploy(const struct options *options);
+int cmd_fetch(const struct options *options);
 int cmd_metadata(const struct options *options);
 int cmd_plan(const struct options *options);
+int cmd_probe(const struct options *options);
 int cmd_seal(const struct options *options);
 int cmd_status(const struct options *options);
 int cmd_timeline(const struct options *options);
@@ -78,6 +85,12 @@ void service_close(struct service *service);
  */
 int service_user_data(const struct options *options, struct service *service, uint64_t timeout_usec,
 	struct config_layer *ret_layer, struct err *err);
+
+/*
+ * Where a process of ours that has a network finds the metadata service: --imds, unless that is the
+ * way for those who have none (a Unix socket). NULL: at its own address.
+ */
+const char *command_reach(const struct options *options);
 
 /* Prints a JSON document on standard output, takes the reference. */
 void command_print_json(json_t *json);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* instancectl: options, then one command of the table. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -16,13 +17,17 @@
 static const struct command {
 	const char *name;
 	int (*run)(const struct options *options);
-	const char *arguments;
+	const char *arguments; /* with a word in capitals first, or in brackets, it takes one */
 	const char *does;
 } commands[] = {
 	{"apply", cmd_apply, "[--device DEV]", "converge: volumes, index page, apps; at any time"},
 	{"check", cmd_check, "[--reference]", "validate the configuration, or list all its keys"},
+	{"deploy", cmd_deploy, "APP [--rollback]", "deploy an app again, or go back a release"},
+	{"fetch", cmd_fetch, "URL [--head] [--region R] [--endpoint URL]",
+		"write what an https: or s3: URL names to standard output"},
 	{"metadata", cmd_metadata, "[PATH]", "read the instance's metadata (IMDSv2)"},
 	{"plan", cmd_plan, "", "show what apply would do, and why, and touch nothing"},
+	{"probe", cmd_probe, "URL [--wait[=SECONDS]]", "ask a health URL, until it is well"},
 	{"seal", cmd_seal, "[--yes] [--root DIR]", "prepare this machine to become an AMI"},
 	{"status", cmd_status, "[--wait[=SECONDS]]", "how this instance is, with every check"},
 	{"timeline", cmd_timeline, "[--svg]", "where the time since boot went"},
@@ -47,6 +52,10 @@ enum {
 	OPT_BAKED,
 	OPT_URL,
 	OPT_SHA256,
+	OPT_ROLLBACK,
+	OPT_HEAD,
+	OPT_REGION,
+	OPT_ENDPOINT,
 	OPT_VERSION,
 };
 
@@ -66,6 +75,10 @@ static const struct option long_options[] = {
 	{"baked", no_argument, NULL, OPT_BAKED},
 	{"url", required_argument, NULL, OPT_URL},
 	{"sha256", required_argument, NULL, OPT_SHA256},
+	{"rollback", no_argument, NULL, OPT_ROLLBACK},
+	{"head", no_argument, NULL, OPT_HEAD},
+	{"region", required_argument, NULL, OPT_REGION},
+	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -79,7 +92,7 @@ static void print_help(FILE *out)
 	      "\nCommands:\n",
 		out);
 	FOREACH_ELEMENT (i, commands)
-		fprintf(out, "  %-10s%-36s%s\n", commands[i].name, commands[i].arguments,
+		fprintf(out, "  %-10s%-44s%s\n", commands[i].name, commands[i].arguments,
 			commands[i].does);
 	fputs("\nOptions:\n"
 	      "  --config FILE           configuration; conf.d/*.conf beside it are read after it\n"
@@ -154,6 +167,10 @@ static int take_option(int option, struct options *options)
 	case OPT_BAKED: options->baked = true; return -1;
 	case OPT_URL: options->url = optarg; return -1;
 	case OPT_SHA256: options->sha256 = optarg; return -1;
+	case OPT_ROLLBACK: options->rollback = true; return -1;
+	case OPT_HEAD: options->head = true; return -1;
+	case OPT_REGION: options->region = optarg; return -1;
+	case OPT_ENDPOINT: options->endpoint = optarg; return -1;
 	case 'v': options->verbose = true; return -1;
 	case 'h': print_help(stdout); return EXIT_DONE;
 	case OPT_VERSION: puts("instancectl " PACKAGE_VERSION); return EXIT_DONE;
@@ -161,15 +178,28 @@ static int take_option(int option, struct options *options)
 	}
 }
 
+/* Whether the command has an argument of its own, and must have it. */
+static bool takes_argument(const struct command *command, bool *ret_required)
+{
+	const char *first = command->arguments;
+
+	*ret_required = isupper((unsigned char)first[0]);
+	return *ret_required || (first[0] == '[' && isupper((unsigned char)first[1]));
+}
+
 static int run_command(int argc, char **argv, struct options *options)
 {
+	bool required;
+
 	if (argc == 0)
 		return usage("a command is expected", "");
 	FOREACH_ELEMENT (i, commands) {
 		if (strcmp(commands[i].name, argv[0]) != 0)
 			continue;
-		if (argc > 2 || (argc == 2 && !strstr(commands[i].arguments, "[PATH]")))
+		if (argc > 1 + takes_argument(&commands[i], &required))
 			return usage("too many arguments for ", argv[0]);
+		if (argc == 1 && required)
+			return usage("an argument is expected: ", commands[i].arguments);
 		options->argument = argv[1];
 		return commands[i].run(options);
 	}

@@ -12,9 +12,17 @@ bool walk_is_of(const struct plan_step *step, const struct subject *subject)
 	return step->subject == subject->kind && step->index == subject->index;
 }
 
-bool walk_sees_sources(const struct walk *walk)
+static bool lacks_packages(const struct walk *walk)
 {
-	return walk->rounds > 1;
+	for (size_t i = 0; i < walk->config->packages.install.n; i++)
+		if (walk->inventory->packages.missing[i])
+			return true;
+	return false;
+}
+
+bool walk_installs(const struct walk *walk)
+{
+	return lacks_packages(walk) && !walk->inventory->packages.given_up;
 }
 
 bool walk_is_work(const struct plan_step *step)
@@ -22,7 +30,7 @@ bool walk_is_work(const struct plan_step *step)
 	return step->sign == PLAN_CREATE || step->sign == PLAN_CHANGE;
 }
 
-static const struct plan_step *worst_step(const struct walk *walk, const struct subject *subject)
+const struct plan_step *walk_worst_step(const struct walk *walk, const struct subject *subject)
 {
 	const struct plan_step *worst = NULL;
 
@@ -39,17 +47,23 @@ static const struct plan_step *worst_step(const struct walk *walk, const struct 
  * needs. */
 bool walk_in_time(const struct walk *walk, const struct subject *subject)
 {
+	if (subject->left_out)
+		return false;
 	if (subject->kind == PLAN_VOLUME)
 		return state_now() <
-		       walk->started + walk->config->volumes[subject->index].timeout_usec;
+			       walk->started + walk->config->volumes[subject->index].timeout_usec ||
+		       walk_worst_step(walk, subject)->after_packages;
+	if (subject->kind == PLAN_APP && walk_installs(walk))
+		return true;
 	if (subject->kind == PLAN_INDEX && walk->metadata_pending)
 		return true;
 	for (size_t i = 0; i < walk->config->n_volumes; i++) {
 		const struct subject *volume = &walk->subjects[i];
-		const struct plan_step *step = worst_step(walk, volume);
+		const struct plan_step *step = walk_worst_step(walk, volume);
 
-		if (!volume->failed && (walk_is_work(step) || (step->sign == PLAN_WAIT &&
-								      walk_in_time(walk, volume))))
+		if (!volume->failed && !volume->left_out &&
+			(walk_is_work(step) ||
+				(step->sign == PLAN_WAIT && walk_in_time(walk, volume))))
 			return true;
 	}
 	return false;
@@ -68,6 +82,26 @@ static bool restarts(const struct subject *subject)
 	return false;
 }
 
+/*
+ * An app without `run` is the files of a release, where others look for them: whether these serve
+ * them well, the agent asks.
+ */
+static bool app_serves(const struct walk *walk, const struct subject *subject)
+{
+	const struct config_app *wanted = &walk->config->apps[subject->index];
+	const struct inventory_app *there = &walk->inventory->apps[subject->index];
+
+	/*
+	 * One that never was well has yet to show that it stays, and may be between two starts,
+	 * again and again. With a URL the agent sees for itself.
+	 */
+	if (wanted->run)
+		return restarts(subject) ||
+		       (there->running && (there->proven || wanted->health ||
+						  (!subject->failed && !subject->working)));
+	return there->current[0] && (!wanted->link || there->link_right);
+}
+
 /* What serves although not all of it is as wanted: what was there before still is. */
 static bool serves(
 	const struct walk *walk, const struct subject *subject, const struct plan_step *step)
@@ -76,8 +110,9 @@ static bool serves(
 	case PLAN_VOLUME:
 		return step->op == PLAN_OP_GROW ||
 		       (step->op == PLAN_OP_MOUNT && step->sign == PLAN_CHANGE);
+	case PLAN_PACKAGES: return step->op == PLAN_OP_UPDATE && !lacks_packages(walk);
 	case PLAN_INDEX: return walk->inventory->index.content;
-	case PLAN_APP: return walk->inventory->apps[subject->index].running || restarts(subject);
+	case PLAN_APP: return app_serves(walk, subject);
 	}
 	return false;
 }
@@ -95,40 +130,57 @@ static enum state_status judge_step(
 
 	if (!subject->failed && step->sign == PLAN_KEEP)
 		return STATE_OK;
+	/* It runs; whether it is well, the agent says of itself. */
+	if (subject->proving && walk->config->apps[subject->index].health)
+		return STATE_OK;
 	if (serves(walk, subject, step))
 		return STATE_OUTDATED;
 	if (subject->failed)
 		return STATE_FAILED;
-	if (subject->kind == PLAN_APP && !walk_sees_sources(walk))
+	if (subject->kind == PLAN_APP && !walk->sources)
 		return STATE_PENDING;
 	if (step->sign == PLAN_WAIT && !walk_in_time(walk, subject))
+		return STATE_MISSING;
+	if (subject->left_out && walk_is_work(step))
 		return STATE_MISSING;
 	return statuses[step->sign];
 }
 
-/* Until the source of an app that runs is looked at, the app is as it was. */
+static const struct state_item *find_before(const struct walk *walk, const struct state_item *item)
+{
+	for (size_t i = 0; walk->before && i < walk->before->n_items; i++)
+		if (walk->before->items[i].kind == item->kind &&
+			strcmp(walk->before->items[i].name, item->name) == 0)
+			return &walk->before->items[i];
+	return NULL;
+}
+
+/*
+ * What this run does not see to, and, until its source is looked at, an app that serves, is as it
+ * was. What was being done then is not any more.
+ */
 static bool is_as_before(
 	const struct walk *walk, const struct subject *subject, struct state_item *item)
 {
-	if (subject->kind != PLAN_APP || walk_sees_sources(walk) ||
-		!walk->inventory->apps[subject->index].running)
-		return false;
-	for (size_t i = 0; walk->before && i < walk->before->n_items; i++) {
-		const struct state_item *before = &walk->before->items[i];
+	const struct state_item *before = find_before(walk, item);
+	bool unseen = subject->kind == PLAN_APP && !walk->sources && app_serves(walk, subject) &&
+		      before && (before->status == STATE_OK || before->status == STATE_OUTDATED);
+	bool left_out = subject->left_out && before &&
+			walk_worst_step(walk, subject)->sign != PLAN_KEEP &&
+			before->status != STATE_OK;
 
-		if (before->kind != STATE_APP || strcmp(before->name, item->name) != 0 ||
-			(before->status != STATE_OK && before->status != STATE_OUTDATED))
-			continue;
-		item->status = before->status;
-		memcpy(item->reason, before->reason, sizeof item->reason);
-		return true;
-	}
-	return false;
+	if (!unseen && !left_out)
+		return false;
+	item->status = before->status;
+	if (item->status == STATE_PENDING || item->status == STATE_WAITING)
+		item->status = STATE_MISSING;
+	memcpy(item->reason, before->reason, sizeof item->reason);
+	return true;
 }
 
 static void judge(const struct walk *walk, const struct subject *subject, struct state_item *item)
 {
-	const struct plan_step *step = worst_step(walk, subject);
+	const struct plan_step *step = walk_worst_step(walk, subject);
 
 	if (is_as_before(walk, subject, item))
 		return;
@@ -136,7 +188,12 @@ static void judge(const struct walk *walk, const struct subject *subject, struct
 	if (item->status == STATE_OK)
 		return;
 	if (subject->failed)
-		snprintf(item->reason, sizeof item->reason, "%.255s", subject->err.text);
+		snprintf(item->reason, sizeof item->reason, "%s%s%.480s",
+			subject->failed_at ? subject->failed_at : "",
+			subject->failed_at ? ": " : "", subject->err.text);
+	else if (subject->working && subject->progress[0])
+		snprintf(item->reason, sizeof item->reason, "%.80s: %.150s", step->what,
+			subject->progress);
 	else
 		snprintf(item->reason, sizeof item->reason, "%.100s: %.150s", step->what,
 			step->reason);
@@ -172,6 +229,9 @@ static void fill_app(const struct walk *walk, size_t i, struct state_item *item)
 	item->required = true;
 	snprintf(item->name, sizeof item->name, "%s", wanted->name);
 	snprintf(item->release, sizeof item->release, "%s", there->current);
+	snprintf(item->version, sizeof item->version, "%s", there->version);
+	snprintf(item->source, sizeof item->source, "%.*s", (int)sizeof item->source - 1,
+		wanted->source);
 	snprintf(item->health, sizeof item->health, "%s", wanted->health ? wanted->health : "");
 }
 
@@ -192,6 +252,9 @@ void walk_state(struct walk *walk, bool settled)
 
 		if (subject->kind == PLAN_VOLUME) {
 			fill_volume(walk, subject->index, item);
+		} else if (subject->kind == PLAN_PACKAGES) { /* what needs them is what serves */
+			item->kind = STATE_PACKAGES;
+			strcpy(item->name, "packages");
 		} else if (subject->kind == PLAN_APP) {
 			fill_app(walk, subject->index, item);
 		} else {
@@ -202,4 +265,20 @@ void walk_state(struct walk *walk, bool settled)
 		}
 		judge(walk, subject, item);
 	}
+}
+
+enum status walk_judge_app(const struct walk *walk)
+{
+	for (size_t i = 0; i < walk->n_subjects; i++) {
+		const struct subject *subject = &walk->subjects[i];
+		const struct plan_step *worst;
+
+		if (subject->kind != PLAN_APP || subject->left_out)
+			continue;
+		worst = walk_worst_step(walk, subject);
+		if (subject->failed || (worst->sign == PLAN_REFUSE && !walk->options->rollback))
+			return STATUS_FAILED;
+		return worst->sign == PLAN_WAIT ? STATUS_STARTING : STATUS_READY;
+	}
+	return STATUS_FAILED;
 }

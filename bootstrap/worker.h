@@ -15,7 +15,8 @@
 
 struct worker_message {
 	size_t step;                /* the worker's own count */
-	bool ended;                 /* false: the step begins */
+	bool ended;                 /* false: the step begins, or … */
+	bool progress;              /* … goes on: `note` says how far it is */
 	int result;                 /* when ended: 0 or a negative errno … */
 	struct err err;             /* … and why */
 	char note[WORKER_NOTE_MAX]; /* when ended: what was done beyond the expected */

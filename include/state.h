@@ -6,13 +6,13 @@
  *	{ "version": 1, "phase": "working" | "settled", "reason": "…", "updated": 1767225600,
  *	  "identity": { "instanceId": …, …, "tags": {…} },
  *	  "timeline": [ { "what": "volume data: format", "began": 5012345, "ended": 5112345 } ],
- *	  "items": [ { "kind": "volume" | "index" | "app" | "bootstrap", "name": "data",
- *	               "required": true,
- *	               "status": "pending" | "waiting" | "ok" | "outdated" | "refused" |
+ *	  "items": [ { "kind": "volume" | "packages" | "index" | "app" | "bootstrap", "name":
+ *"data", "required": true, "status": "pending" | "waiting" | "ok" | "outdated" | "refused" |
  *	                         "failed" | "missing",
  *	               "reason": "…",
  *	               "path", "device", "volumeId", "filesystem", "major", "minor", "sizeBytes"
- *	               (volume), "path" (index), "release", "health" (app) } ] }
+ *	               (volume), "path" (index), "release", "version" (a commit
+ *	               or a digest), "source", "health" (app) } ] }
  *
  * A reader takes any version whose number it knows and ignores members that it does not.
  */
@@ -37,7 +37,7 @@
 #define STATE_FILE_MAX          ((size_t)1 << 20)
 
 /* STATE_BOOTSTRAP: apply itself, while it cannot even plan. */
-enum state_kind { STATE_VOLUME, STATE_INDEX_PAGE, STATE_APP, STATE_BOOTSTRAP };
+enum state_kind { STATE_VOLUME, STATE_PACKAGES, STATE_INDEX_PAGE, STATE_APP, STATE_BOOTSTRAP };
 
 enum state_status {
 	STATE_PENDING, /* will be done, or is being done */
@@ -58,8 +58,8 @@ struct state_item {
 	char path[256];                                 /* volume: mount; index: the file */
 	char device[64], volume_id[32], filesystem[32]; /* volume */
 	uint64_t size;                                  /* volume, bytes */
-	dev_t number;                  /* volume: what the mount table must show; 0 unknown */
-	char release[64], health[256]; /* app */
+	dev_t number; /* volume: what the mount table must show; 0 unknown */
+	char release[64], version[72], source[256], health[256]; /* app */
 };
 
 /*

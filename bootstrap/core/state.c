@@ -15,6 +15,7 @@
 
 static const char *const kinds[] = {
 	[STATE_VOLUME] = "volume",
+	[STATE_PACKAGES] = "packages",
 	[STATE_INDEX_PAGE] = "index",
 	[STATE_APP] = "app",
 	[STATE_BOOTSTRAP] = "bootstrap",
@@ -49,6 +50,8 @@ static const struct {
 	TEXT("volumeId", volume_id),
 	TEXT("filesystem", filesystem),
 	TEXT("release", release),
+	TEXT("version", version),
+	TEXT("source", source),
 	TEXT("health", health),
 };
 

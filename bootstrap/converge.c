@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ahead.h"
+#include "apply.h"
+#include "converge.h"
+#include "log.h"
+#include "show.h"
+
+#define TIMEOUT_DEFAULT (120ull * 1000000)
+#define CLEAR_LINE      "\r\033[K" /* progress is written over */
+
+static const struct {
+	const char *name;
+	const char *mark; /* NULL: the step's own sign */
+	enum show_colour colour;
+} outcomes[] = {
+	[APPLY_BEGINS] = {"begins", "·", SHOW_DIM},
+	[APPLY_PROGRESS] = {"progress", "·", SHOW_DIM},
+	[APPLY_DONE] = {"done", NULL, SHOW_GOOD},
+	[APPLY_KEPT] = {"kept", NULL, SHOW_DIM},
+	[APPLY_FAILED] = {"failed", "✗", SHOW_BAD},
+	[APPLY_WAITS] = {"waits", "…", SHOW_WARN},
+	[APPLY_REFUSED] = {"refused", "!", SHOW_BAD},
+};
+
+static void print_report(const struct apply_report *report, void *userdata)
+{
+	const char *mark = outcomes[report->outcome].mark;
+	/* A terminal that takes colours takes a line that is written over, too. */
+	bool redraws = *show_colour(stdout, SHOW_PLAIN);
+
+	(void)userdata;
+	if (report->outcome <= APPLY_PROGRESS && !isatty(STDOUT_FILENO))
+		return; /* for somebody who watches */
+	if (redraws)
+		fputs(CLEAR_LINE, stdout);
+	show_step(stdout, mark ? mark : plan_sign_mark(report->step->sign),
+		outcomes[report->outcome].colour, report->subject, report->step);
+	if (report->outcome == APPLY_DONE || report->outcome == APPLY_FAILED)
+		printf(": %s in %.2f s", outcomes[report->outcome].name, report->seconds);
+	printf("%s%s%s", report->text[0] ? ": " : "", report->text,
+		report->outcome == APPLY_PROGRESS && redraws ? "" : "\n");
+	(void)fflush(stdout);
+}
+
+static void collect_report(const struct apply_report *report, void *userdata)
+{
+	if (report->outcome <= APPLY_PROGRESS)
+		return;
+	(void)json_array_append_new(userdata,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f}", "subject", report->subject, "op",
+			plan_op_name(report->step->op), "sign", plan_sign_name(report->step->sign),
+			"what", report->step->what, "outcome", outcomes[report->outcome].name,
+			"text", report->text, "seconds", report->seconds));
+}
+
+/* --device as its canonical node, as the plan has it. */
+static int canonical_device(struct options *options, char *buffer, struct err *err)
+{
+	struct stat st;
+
+	if (!options->device)
+		return 0;
+	if (!realpath(options->device, buffer) || stat(buffer, &st) < 0)
+		return err_set(err, -errno, "%s: %m", options->device);
+	if (!S_ISBLK(st.st_mode))
+		return err_set(err, -ENOTBLK, "%s: is no block device", options->device);
+	options->device = buffer;
+	return 0;
+}
+
+/* What cannot even be planned: for /instance, which is not to say "starting" for ever. */
+static void tell_state(const struct options *options, const char *reason)
+{
+	struct state *state = calloc(1, sizeof *state);
+	struct err err;
+
+	if (!state)
+		return;
+	state->settled = true;
+	state->updated = time(NULL);
+	state->n_items = 1;
+	state->items[0] = (struct state_item){.kind = STATE_BOOTSTRAP,
+		.name = "bootstrap",
+		.required = true,
+		.status = STATE_FAILED};
+	snprintf(state->items[0].reason, sizeof state->items[0].reason, "%.250s", reason);
+	if (state_write(state, options->state, &err) < 0)
+		log_error("%s", err.text);
+	free(state);
+}
+
+/*
+ * The configuration with what user-data adds to it. Until that is known nothing is done: it may say
+ * something else about the same volume. If the service never says, the files are what there is.
+ * Returns 1 when user-data has an error, which is told then.
+ */
+static int complete_config(const struct options *options, struct service *service,
+	struct config **config, struct inventory **ret_ahead, struct err *err)
+{
+	const struct inventory_request request = {
+		.config = *config, .state = options->state, .data = options->data};
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	_cleanup_(config_free_p) struct config *complete = NULL;
+	struct ahead *ahead = NULL;
+	struct err words;
+	int r = config_layer_read(options->state, &layer);
+
+	if (r == 0)
+		return 0; /* known since boot, and loaded */
+	ahead = ahead_start(&request);
+	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
+	*ret_ahead = ahead_finish(ahead);
+	if (r < 0 && r != -EBADMSG) {
+		log_warning("user-data is not known, the files alone count: %s", words.text);
+		return 0;
+	}
+	if (r == -EBADMSG) {
+		log_error("user-data: %s", words.text);
+	} else if (layer.text &&
+		   command_config_with(options, &layer, &complete, &words) != EXIT_DONE) {
+		r = -EBADMSG;
+	}
+	if (r < 0) {
+		tell_state(options, words.text);
+		return 1;
+	}
+	if (complete) {
+		config_free(*config);
+		*config = steal_ptr(complete);
+	}
+	return config_layer_write(options->state, &layer, err);
+}
+
+static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
+{
+	uint64_t spent = state_now() - began;
+
+	return spent < timeout_usec ? timeout_usec - spent : 0;
+}
+
+/* 1: a bad configuration. */
+static int run(const struct options *given, converge_prepare prepare, struct config **config,
+	enum status *ret_status, struct err *err)
+{
+	_cleanup_close_ int lock = -1;
+	struct options options = *given;
+	json_t *steps = json_array();
+	struct service service = {0};
+	struct inventory *ahead = NULL;
+	uint64_t began;
+	char device[PATH_MAX];
+	int r;
+
+	(void)umask(022);
+	if (!options.imds_timeout_usec)
+		options.imds_timeout_usec = TIMEOUT_DEFAULT;
+	r = canonical_device(&options, device, err);
+	if (r == 0)
+		r = command_lock(options.state, &lock, err);
+	if (r == 1) {
+		log_notice("another apply is at work; waiting for it to end");
+		r = command_lock_wait(lock, err);
+	}
+	if (r == 0)
+		r = service_open(&options, &service, err);
+	began = state_now();
+	if (r == 0)
+		r = complete_config(&options, &service, config, &ahead, err);
+	options.imds_timeout_usec = time_left(began, options.imds_timeout_usec);
+	if (r == 0 && prepare)
+		r = prepare(&options, *config, err);
+	if (r == 0)
+		r = apply_walk(&options, *config, &service, steal_ptr(ahead),
+			options.json ? collect_report : print_report, steps, ret_status, err);
+	inventory_free(ahead);
+	service_close(&service);
+	if (r == 0 && options.json)
+		command_print_json(json_pack(
+			"{s:s, s:O}", "status", status_name(*ret_status), "steps", steps));
+	json_decref(steps);
+	return r;
+}
+
+int converge(const struct options *options, converge_prepare prepare)
+{
+	_cleanup_(config_free_p) struct config *config = NULL;
+	enum status status;
+	struct err err;
+	int r = command_config(options, &config);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = run(options, prepare, &config, &status, &err);
+	if (r == 1)
+		return EXIT_USAGE;
+	if (r == -ENODEV && options->device) { /* no failure of a unit that udev starts */
+		log_notice("%s", err.text);
+		return EXIT_DONE;
+	}
+	if (r < 0) {
+		log_error("%s", err.text);
+		return r == -ENODEV ? EXIT_USAGE : EXIT_FAILED;
+	}
+	return (int)status_exit(status);
+}
