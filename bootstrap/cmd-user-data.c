@@ -18,7 +18,7 @@
 #include "user-data.h"
 
 #define DIRECTORY    "/etc/instanced"
-#define FILES_MAX    32 /* the main file, conf.d/, the template of the index page */
+#define FILES_MAX    96 /* the main file, conf.d/, templates */
 #define GZIP_TIMEOUT (10 * 1000000ull)
 
 /* The files that make up a configuration, and where they go. */
@@ -65,6 +65,26 @@ static char *join(const char *directory, const char *name)
 	return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
+/* Several files may come from one template. */
+static int template_add(struct files *files, const char *path, struct err *err)
+{
+	for (size_t i = files->layers; i < files->n; i++)
+		if (strcmp(files->list[i].path, path) == 0)
+			return 0;
+	return files_add(files, path, strdup(path), err);
+}
+
+/* Everybody on an instance can read its user-data. */
+static void tell_secrets(const struct config_app *app)
+{
+	static const char words[] = "the instance must have %s: user-data is no place for a secret";
+
+	if (app->env_file)
+		log_notice(words, app->env_file);
+	for (size_t i = 0; i < app->credentials.n; i++)
+		log_notice(words, strchr(app->credentials.items[i], '=') + 1);
+}
+
 /* The layers that config_load() reads, wherever they are here, as they will lie on the instance. */
 static int files_read(
 	struct files *files, const char *path, const struct config *config, struct err *err)
@@ -84,7 +104,14 @@ static int files_read(
 	globfree(&found);
 	files->layers = files->n;
 	if (r == 0 && config->index.template)
-		r = files_add(files, config->index.template, strdup(config->index.template), err);
+		r = template_add(files, config->index.template, err);
+	for (size_t i = 0; i < config->n_apps; i++) {
+		const struct config_app *app = &config->apps[i];
+
+		for (size_t j = 0; r == 0 && j < app->files.n; j++)
+			r = template_add(files, strchr(app->files.items[j], '=') + 1, err);
+		tell_secrets(app);
+	}
 	return r;
 }
 
@@ -103,9 +130,9 @@ static int make_document(const struct options *options, const struct files *file
 	}
 	if (r == 0)
 		r = launch_document(text, length, ret_text, ret_length);
-	if (files->n > files->layers)
+	for (size_t i = files->layers; i < files->n; i++)
 		log_notice("the image must have %s: user-data of this form does not carry it",
-			files->list[files->layers].path);
+			files->list[i].path);
 	return r < 0 ? err_set(err, r, "%s: %m", options->config) : 0;
 }
 

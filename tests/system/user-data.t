@@ -163,17 +163,21 @@ mkdir "$at/conf.d"
 } >"$conf"
 printf '{{instance-id}}\nEND_OF_FILE\nEND_OF_FILE_1\n' >"$at/it's a template"
 strange="50 it's \$(x).conf"
-printf '[index]\ntitle = second\n' >"$at/conf.d/$strange"
-same() { # the files there and here, with the template
+printf '[index]\ntitle = second\n[app web]\nsource = file:/x\nfiles.a = %s\nfiles.b = %s\n%s\n' \
+	"$at/app's template" "$at/app's template" "env_file = /etc/web.env" >"$at/conf.d/$strange"
+printf '{{hostname}}\n' >"$at/app's template"
+same() { # the files there and here, with the templates
 	cmp "$conf" "$copy/etc/instanced/instanced.conf" &&
 		cmp "$at/conf.d/$strange" "$copy/etc/instanced/conf.d/$strange" &&
-		cmp "$at/it's a template" "$copy$at/it's a template"
+		cmp "$at/it's a template" "$copy$at/it's a template" &&
+		cmp "$at/app's template" "$copy$at/app's template"
 }
 package 1.0
 first=$sha256
 
 print --url "$url/instanced_1.0.deb" --sha256 "$hex"
-is "it is printed" "$status $err" "0 "
+like "it is printed, and what it does not carry is named" "$status $err" \
+	"0 *must have /etc/web.env: user-data is no place for a secret"
 before=$(installed)
 go
 like "a package with another digest is refused" "$status $said" \
@@ -277,7 +281,7 @@ like "on Amazon Linux dnf installs it" "$status $said $(<"$copy/tmp/dnf")" \
 	"0 *installed instanced-1.0*-q -y install /var/cache/instanced/$first.rpm"
 go
 like "once" "$status $said $(wc -l <"$copy/tmp/dnf")" "0 *nothing changed 1"
-rm "$copy/usr/local/bin/dnf"
+rm -f "$copy/usr/local/bin/dnf" "$copy"/{usr/,}bin/dnf
 go
 like "without either it says so" "$status $said" "1 instanced: neither apt-get nor dnf"
 done_testing
