@@ -42,6 +42,9 @@ check() { # FILE [CONF.D-FILE]
 if needs "instancectl check" "$build/instancectl"; then
 	passes "instanced.conf: instancectl check" check instanced.conf
 	passes "volumes.conf beside it: instancectl check" check instanced.conf volumes.conf
+	sed "s:/etc/instanced/instance.json.in:$work/instance.json.in:" apps.conf >"$work/apps.conf"
+	echo '{"id": "{{instance-id}}"}' >"$work/instance.json.in"
+	passes "apps.conf beside it: instancectl check" check instanced.conf "$work/apps.conf"
 	passes "user-data.conf: instancectl check" check user-data.conf
 	passes "user-data.conf above instanced.conf: instancectl check" \
 		check instanced.conf user-data.conf
