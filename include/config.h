@@ -109,15 +109,28 @@ struct config_health {
 	uint64_t interval_usec;
 };
 
+struct config_aws {
+	char *endpoint; /* aws.h; NULL: Amazon's */
+};
+
 struct config_scaling {
 	bool cloudwatch;
 	char *namespace;
 	uint64_t period_usec;
+	char *group; /* of Auto Scaling; NULL: learnt from tags or the API */
 };
 
 struct config_lifecycle {
-	uint64_t drain_usec;
-	bool complete;
+	uint64_t drain_usec;              /* how long connections are waited for */
+	uint64_t quiet_usec;              /* without any, before they count as gone */
+	struct config_list ports;         /* whose connections; none: those of the apps' health */
+	struct config_list target_groups; /* ARNs */
+	bool complete;                    /* lifecycle actions */
+	bool abandon;                     /* a launch that failed */
+	bool rebalance, maintenance;      /* drain for these, too */
+	bool signal;                      /* CloudFormation, without being told to */
+	bool replace;                     /* SetInstanceHealth Unhealthy … */
+	uint64_t replace_after_usec;      /* … after so long a failure */
 };
 
 struct config {
@@ -129,6 +142,7 @@ struct config {
 	struct config_app apps[CONFIG_APPS_MAX];
 	size_t n_apps;
 	struct config_health health;
+	struct config_aws aws;
 	struct config_scaling scaling;
 	struct config_lifecycle lifecycle;
 };
@@ -144,8 +158,7 @@ struct config_problem {
 struct config_problems {
 	struct config_problem errors[CONFIG_PROBLEMS_MAX];
 	size_t n_errors; /* more than the maximum are not kept */
-	struct config_problem
-		warnings[CONFIG_PROBLEMS_MAX]; /* what this version does not act upon */
+	struct config_problem warnings[CONFIG_PROBLEMS_MAX]; /* what has no effect */
 	size_t n_warnings;
 };
 

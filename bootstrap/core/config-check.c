@@ -205,10 +205,22 @@ static int check_index(struct config_index *index, struct config_problems *probl
 		       : 0;
 }
 
+/* CloudWatch's periods below a minute, and those that target tracking reads (FAQ of both). */
+static void check_scaling(const struct config_scaling *scaling, struct config_problems *problems)
+{
+	static const unsigned seconds[] = {10, 30, 60};
+
+	FOREACH_ELEMENT (i, seconds)
+		if (scaling->period_usec == seconds[i] * 1000000ull)
+			return;
+	config_problem_add(problems, NULL, 0, "scaling", "period", "is none of 10s, 30s and 60s");
+}
+
 int config_check(struct config *config, struct config_problems *problems)
 {
 	int r = check_index(&config->index, problems);
 
+	check_scaling(&config->scaling, problems);
 	for (size_t i = 0; r == 0 && i < config->n_volumes; i++)
 		r = check_volume(config, i, problems);
 	for (size_t i = 0; r == 0 && i < config->n_apps; i++)

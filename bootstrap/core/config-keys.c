@@ -20,15 +20,18 @@ const struct config_section config_sections[SECTION_COUNT] = {
 	[SECTION_APP] = {"app", "A web app, one section each: [app web].",
 		NAMED(apps, CONFIG_APPS_MAX)},
 	[SECTION_HEALTH] = {"health", "How the health of apps is judged.", PLAIN(health)},
+	[SECTION_AWS] = {"aws", "How AWS's services are reached.", PLAIN(aws)},
 	[SECTION_SCALING] = {"scaling", "What is published for scaling.", PLAIN(scaling)},
 	[SECTION_LIFECYCLE] = {"lifecycle", "What happens when the instance is taken away.",
 		PLAIN(lifecycle)},
 };
 
-#define AGENT(member)  offsetof(struct config_agent, member)
-#define INDEX(member)  offsetof(struct config_index, member)
-#define VOLUME(member) offsetof(struct config_volume, member)
-#define APP(member)    offsetof(struct config_app, member)
+#define AGENT(member)     offsetof(struct config_agent, member)
+#define INDEX(member)     offsetof(struct config_index, member)
+#define VOLUME(member)    offsetof(struct config_volume, member)
+#define APP(member)       offsetof(struct config_app, member)
+#define SCALING(member)   offsetof(struct config_scaling, member)
+#define LIFECYCLE(member) offsetof(struct config_lifecycle, member)
 
 const struct config_key config_keys[] = {
 	/* clang-format off */
@@ -37,7 +40,7 @@ const struct config_key config_keys[] = {
 	{ SECTION_AGENT, "details", &type_networks, AGENT(details), "127.0.0.0/8, ::1",
 		"Who may read details and /metrics; others see the short form.", 0 },
 	{ SECTION_AGENT, "agent_check", &type_address, AGENT(agent_check), NULL,
-		"Where to answer HAProxy's agent-check; off unless set.", KEY_LATER },
+		"Where to answer HAProxy's agent-check; off unless set.", 0 },
 
 	{ SECTION_INDEX, "path", &type_path, INDEX(path), NULL,
 		"Where the page is written; the agent also serves it at /.", 0 },
@@ -133,17 +136,42 @@ const struct config_key config_keys[] = {
 	{ SECTION_HEALTH, "interval", &type_interval, offsetof(struct config_health, interval_usec),
 		"5s", "Time between two questions.", 0 },
 
-	{ SECTION_SCALING, "cloudwatch", &type_boolean, offsetof(struct config_scaling, cloudwatch),
-		"no", "Publish metrics to CloudWatch.", KEY_LATER },
-	{ SECTION_SCALING, "namespace", &type_text, offsetof(struct config_scaling, namespace),
-		"instanced", "CloudWatch's namespace.", KEY_LATER },
-	{ SECTION_SCALING, "period", &type_interval, offsetof(struct config_scaling, period_usec),
-		"10s", "Time that one metric covers.", KEY_LATER },
+	{ SECTION_AWS, "endpoint", &type_aws_endpoint, offsetof(struct config_aws, endpoint), NULL,
+		"Another URL for its services; {service} and {region} stand for their names.", 0 },
 
-	{ SECTION_LIFECYCLE, "drain", &type_duration, offsetof(struct config_lifecycle, drain_usec),
-		"30s", "How long open requests may take to finish when the agent stops.", 0 },
-	{ SECTION_LIFECYCLE, "complete", &type_boolean, offsetof(struct config_lifecycle, complete),
-		"yes", "Complete Auto Scaling's lifecycle action.", KEY_LATER },
+	{ SECTION_SCALING, "cloudwatch", &type_boolean, SCALING(cloudwatch), "no",
+		"Publish metrics to CloudWatch.", 0 },
+	{ SECTION_SCALING, "namespace", &type_text, SCALING(namespace), "instanced",
+		"CloudWatch's namespace.", 0 },
+	{ SECTION_SCALING, "period", &type_interval, SCALING(period_usec), "10s",
+		"Time that one metric covers: 10s, 30s or 60s.", 0 },
+	{ SECTION_SCALING, "group", &type_text, SCALING(group), NULL,
+		"The Auto Scaling group; learnt from the instance's tags or the API unless set.", 0 },
+
+	{ SECTION_LIFECYCLE, "drain", &type_duration, LIFECYCLE(drain_usec), "30s",
+		"How long connections may take to finish, when draining or when the agent stops.", 0 },
+	{ SECTION_LIFECYCLE, "quiet", &type_duration, LIFECYCLE(quiet_usec), "10s",
+		"How long there must be none before they count as gone; above what the balancer "
+		"takes to notice.", 0 },
+	{ SECTION_LIFECYCLE, "ports", &type_ports, LIFECYCLE(ports), NULL,
+		"Whose connections are waited for; those of the apps' health URLs unless set.", 0 },
+	{ SECTION_LIFECYCLE, "target_groups", &type_target_groups, LIFECYCLE(target_groups), NULL,
+		"Deregistered from when draining.", 0 },
+	{ SECTION_LIFECYCLE, "complete", &type_boolean, LIFECYCLE(complete), "yes",
+		"Complete Auto Scaling's lifecycle actions: launched when ready, terminated when "
+		"drained.", 0 },
+	{ SECTION_LIFECYCLE, "abandon", &type_boolean, LIFECYCLE(abandon), "yes",
+		"Abandon a launch that failed, instead of letting its hook time out.", 0 },
+	{ SECTION_LIFECYCLE, "rebalance", &type_boolean, LIFECYCLE(rebalance), "no",
+		"Drain on a rebalance recommendation for a Spot Instance.", 0 },
+	{ SECTION_LIFECYCLE, "maintenance", &type_boolean, LIFECYCLE(maintenance), "yes",
+		"Drain right before scheduled maintenance.", 0 },
+	{ SECTION_LIFECYCLE, "signal", &type_boolean, LIFECYCLE(signal), "no",
+		"Signal the CloudFormation resource that this instance is tagged as part of.", 0 },
+	{ SECTION_LIFECYCLE, "replace", &type_boolean, LIFECYCLE(replace), "no",
+		"Tell Auto Scaling that an instance that stays failed is unhealthy.", 0 },
+	{ SECTION_LIFECYCLE, "replace_after", &type_duration, LIFECYCLE(replace_after_usec), "5m",
+		"How long it must have failed for that.", 0 },
 	/* clang-format on */
 };
 const size_t config_keys_count = sizeof config_keys / sizeof config_keys[0];
@@ -181,8 +209,7 @@ void config_reference(FILE *out)
 
 			if (key->section != s)
 				continue;
-			fprintf(out, "; %s%s\n;   Expects %s.\n;%s%s = %s\n", key->help,
-				key->flags & KEY_LATER ? " (accepted, not acted upon yet)" : "",
+			fprintf(out, "; %s\n;   Expects %s.\n;%s%s = %s\n", key->help,
 				key->type->expected, key->name,
 				key->flags & KEY_PREFIX ? "NAME" : "",
 				key->fallback ? key->fallback : "");

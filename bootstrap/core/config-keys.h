@@ -24,6 +24,7 @@ enum config_section_id {
 	SECTION_VOLUME,
 	SECTION_APP,
 	SECTION_HEALTH,
+	SECTION_AWS,
 	SECTION_SCALING,
 	SECTION_LIFECYCLE,
 	SECTION_COUNT,
@@ -41,7 +42,6 @@ struct config_section {
 enum config_key_flag {
 	KEY_REPEAT = 1, /* may be given several times in one layer */
 	KEY_PREFIX = 2, /* "env.": the rest of the key is part of the value, "NAME=value" */
-	KEY_LATER = 4,  /* accepted and checked, not acted upon by this version */
 };
 
 struct config_key {

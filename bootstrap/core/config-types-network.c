@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values that name places on a network. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -34,6 +36,28 @@ static int parse_endpoint(const char *value, void *field)
 	snprintf(plain, sizeof plain, "%.*s://%s", (int)(host - value), value, host + strlen(mark));
 	if (strlen(value) >= sizeof plain || plain[strcspn(plain, "?#@{}")] ||
 		parse_url(plain, field) < 0)
+		return -EINVAL;
+	return config_set_text(value, field);
+}
+
+/* "{service}" and "{region}" may stand anywhere in it; what is left must be a URL. */
+static int parse_aws_endpoint(const char *value, void *field)
+{
+	static const char *const names[] = {"{service}", "{region}"};
+	const char *p = value;
+	char plain[256] = "";
+	size_t n = 0;
+
+	while (*p && n + 1 < sizeof plain) {
+		size_t named = 0;
+
+		FOREACH_ELEMENT (i, names)
+			if (strncmp(p, names[i], strlen(names[i])) == 0)
+				named = strlen(names[i]);
+		plain[n++] = named ? 'x' : *p;
+		p += named ? named : 1;
+	}
+	if (*p || strpbrk(plain, "?#@{}") || parse_url(plain, field) < 0)
 		return -EINVAL;
 	return config_set_text(value, field);
 }
@@ -91,6 +115,33 @@ static int parse_networks(const char *value, void *field)
 	return r;
 }
 
+static int parse_ports(const char *value, void *field)
+{
+	struct config_list *list = field;
+	int r = config_parse_words(value, field);
+
+	for (size_t i = 0; r == 0 && i < list->n; i++) {
+		char *end;
+		unsigned long port = strtoul(list->items[i], &end, 10);
+
+		if (!isdigit((unsigned char)list->items[i][0]) || *end || port == 0 || port > 65535)
+			r = -EINVAL;
+	}
+	return r;
+}
+
+static int parse_target_groups(const char *value, void *field)
+{
+	struct config_list *list = field;
+	int r = config_parse_words(value, field);
+
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		if (strncmp(list->items[i], "arn:", 4) != 0 ||
+			!strstr(list->items[i], ":targetgroup/"))
+			r = -EINVAL;
+	return r;
+}
+
 /* clang-format off */
 const struct config_type type_url = {
 	.expected = "a URL that starts with http:// or https://",
@@ -101,6 +152,15 @@ const struct config_type type_source = {
 const struct config_type type_endpoint = {
 	.expected = "a URL like https://store.example.org:9000 or https://{bucket}.store.example.org",
 	.parse = parse_endpoint, .clear = config_clear_text };
+const struct config_type type_aws_endpoint = {
+	.expected = "a URL like https://{service}.{region}.example.org",
+	.parse = parse_aws_endpoint, .clear = config_clear_text };
+const struct config_type type_ports = {
+	.expected = "ports like 80, 443",
+	.parse = parse_ports, .clear = config_clear_list, .lines = true };
+const struct config_type type_target_groups = {
+	.expected = "ARNs like arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID",
+	.parse = parse_target_groups, .clear = config_clear_list, .lines = true };
 const struct config_type type_region = {
 	.expected = "a region like eu-west-1", .parse = parse_region, .clear = config_clear_text };
 const struct config_type type_listen = {

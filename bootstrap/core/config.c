@@ -94,10 +94,6 @@ static int setting_apply(
 	if (r == -E2BIG)
 		config_problem_add(reading->problems, s->file, s->line, title, s->name,
 			"there are more than %d entries", CONFIG_LIST_MAX);
-	if (r == 0 && s->key->flags & KEY_LATER &&
-		(!s->key->fallback || strcmp(s->value, s->key->fallback) != 0))
-		config_warning_add(reading->problems, s->file, s->line, title, s->name,
-			"is accepted, but not acted upon yet");
 	return r == -EINVAL || r == -E2BIG ? 0 : r;
 }
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drain.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+#define DRAIN_VERSION 1
+#define FILE_MAX      ((size_t)4 << 10)
+
+static const char *const phases[] = {
+	[DRAIN_NONE] = "none",
+	[DRAIN_DRAINING] = "draining",
+	[DRAIN_STOPPING] = "stopping",
+	[DRAIN_DRAINED] = "drained",
+	[DRAIN_UNDRAINED] = "undrained",
+};
+
+const char *drain_phase_name(enum drain_phase phase)
+{
+	return phases[phase];
+}
+
+bool drain_holds(const struct drain *drain)
+{
+	return drain->phase >= DRAIN_DRAINING && drain->phase <= DRAIN_DRAINED;
+}
+
+static int drain_from_json(json_t *json, struct drain *ret_drain)
+{
+	const char *phase, *key, *reason, *failed = "";
+	struct drain drain = {0};
+	json_int_t since, until;
+	int version;
+
+	if (json_unpack(json, "{s:i, s:s, s:s, s:s, s:I, s:I, s?s}", "version", &version, "phase",
+		    &phase, "key", &key, "reason", &reason, "since", &since, "until", &until,
+		    "failed", &failed) < 0 ||
+		version != DRAIN_VERSION)
+		return -EBADMSG;
+	while (strcmp(phases[drain.phase], phase) != 0)
+		if (drain.phase++ == DRAIN_UNDRAINED)
+			return -EBADMSG;
+	snprintf(drain.key, sizeof drain.key, "%s", key);
+	snprintf(drain.reason, sizeof drain.reason, "%s", reason);
+	snprintf(drain.failed, sizeof drain.failed, "%s", failed);
+	drain.since = since;
+	drain.until = until;
+	*ret_drain = drain;
+	return 0;
+}
+
+int drain_read(const char *state, struct drain *ret_drain, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t length;
+	json_t *json;
+	int r;
+
+	snprintf(path, sizeof path, "%s/" DRAIN_FILE, state);
+	r = file_read(path, FILE_MAX, &text, &length);
+	if (r == -ENOENT) {
+		*ret_drain = (struct drain){0};
+		return 0;
+	}
+	if (r < 0)
+		return err_set(err, r, "%s: %m", path);
+	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	r = json ? drain_from_json(json, ret_drain) : -EBADMSG;
+	json_decref(json);
+	return r < 0 ? err_set(err, r, "%s: says of no drain of version %d", path, DRAIN_VERSION)
+		     : 0;
+}
+
+int drain_write(const char *state, const struct drain *drain, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "version", DRAIN_VERSION,
+		"phase", phases[drain->phase], "key", drain->key, "reason", drain->reason, "since",
+		(json_int_t)drain->since, "until", (json_int_t)drain->until);
+	int r;
+
+	if (json && drain->failed[0])
+		(void)json_object_set_new(json, "failed", json_string(drain->failed));
+	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	json_decref(json);
+	snprintf(path, sizeof path, "%s/" DRAIN_FILE, state);
+	r = text ? file_write(path, text, strlen(text), 0644) : -ENOMEM;
+	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
+}
