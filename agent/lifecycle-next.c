@@ -176,7 +176,7 @@ static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecyc
 	step->good = !facts->hooks.items[i].launching || status_serves(facts->verdict);
 	if (!facts->hooks.items[i].launching)
 		return facts->phase == DRAIN_DRAINED ? 0 : NEVER;
-	if (facts->leaving || !facts->notices_known)
+	if (facts->leaving)
 		return NEVER;
 	if (step->good)
 		return 0;

@@ -236,9 +236,6 @@ static void test_launch(void)
 	strcpy(facts.state, "Warmed:Pending:Wait");
 	strcpy(facts.target, "Warmed:Stopped");
 	does(COMPLETE, 0, true, "a warm pool is filled the same way");
-	facts.notices_known = false;
-	rests(NOW + 20 * SECOND, "not before it is known that it stays");
-	facts.notices_known = true;
 	facts.leaving = true;
 	rests(NEVER, "who is leaving is not let in, and not kept");
 	facts.leaving = false;
