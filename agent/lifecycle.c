@@ -232,6 +232,14 @@ static void on_notices(void *userdata)
 	decide_soon(lifecycle);
 }
 
+static void on_trouble(const char *words, void *userdata)
+{
+	if (words)
+		say(userdata, LOG_WARNING, "no notice can be heard: %s", words);
+	else
+		say(userdata, LOG_NOTICE, "notices can be heard again");
+}
+
 static void copy_value(
 	const struct metadata *metadata, const char *name, char *ret_value, size_t size)
 {
@@ -266,7 +274,7 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 			"signalled");
 	r = notices_new(lifecycle->event, lifecycle->imds,
 		life_cycle && strcmp(life_cycle, "spot") == 0, &config->lifecycle, on_notices,
-		lifecycle, &lifecycle->notices);
+		on_trouble, lifecycle, &lifecycle->notices);
 	if (r < 0)
 		say(lifecycle, LOG_ERR, "notices cannot be watched: %s", strerror(-r));
 }

@@ -21,7 +21,9 @@ struct notices {
 	struct imds *imds;
 	const struct config_lifecycle *config;
 	notices_changed changed;
+	notices_trouble trouble;
 	void *userdata;
+	unsigned failed; /* in a row, whichever source */
 	struct source sources[NOTICE_KINDS];
 	struct notice standing[NOTICE_KINDS];
 };
@@ -32,6 +34,30 @@ static bool same(const struct notice *a, const struct notice *b)
 	       strcmp(a->state, b->state) == 0;
 }
 
+static void note_failure(struct source *source, const char *words)
+{
+	struct notices *notices = source->notices;
+
+	source->count.failed++;
+	if (++notices->failed == NOTICES_TROUBLE)
+		notices->trouble(words, notices->userdata);
+}
+
+static void note_success(struct notices *notices)
+{
+	if (notices->failed >= NOTICES_TROUBLE)
+		notices->trouble(NULL, notices->userdata);
+	notices->failed = 0;
+}
+
+uint64_t notices_interval(enum notice_kind kind, bool absent, bool blocked)
+{
+	const struct notice_source *about = &notice_sources[kind];
+	uint64_t usec = absent ? about->absent_usec : about->interval_usec;
+
+	return blocked && usec < NOTICES_BLOCKED_USEC ? NOTICES_BLOCKED_USEC : usec;
+}
+
 static void on_answer(struct imds_answer *answer, void *userdata)
 {
 	struct source *source = userdata;
@@ -40,12 +66,14 @@ static void on_answer(struct imds_answer *answer, void *userdata)
 	bool absent = answer->result == -ENOENT, news;
 
 	source->pending = false;
-	if ((answer->result < 0 && !absent) ||
-		notice_parse(source->kind, absent ? NULL : answer->body, time(NULL),
-			notices->config, &now, NULL) < 0) {
-		source->count.failed++;
+	if (answer->result == 0 || absent)
+		answer->result = notice_parse(source->kind, absent ? NULL : answer->body,
+			time(NULL), notices->config, &now, &answer->err);
+	if (answer->result < 0) {
+		note_failure(source, answer->err.text);
 		return;
 	}
+	note_success(notices);
 	news = !source->known || !same(&now, standing);
 	source->known = true;
 	source->absent = absent;
@@ -59,10 +87,12 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	struct source *source = userdata;
 	const struct notice_source *about = &notice_sources[source->kind];
 	uint64_t timeout = about->interval_usec / 5 * 4;
+	bool blocked = source->notices->failed >= NOTICES_TROUBLE &&
+		       imds_answered(source->notices->imds) == 0;
 
 	(void)usec;
 	(void)sd_event_source_set_time_relative(
-		timer, source->absent ? about->absent_usec : about->interval_usec);
+		timer, notices_interval(source->kind, source->absent, blocked));
 	(void)sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 	if (source->pending)
 		return 0;
@@ -72,20 +102,23 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	source->pending =
 		imds_get(source->notices->imds, about->path, timeout, on_answer, source) == 0;
 	if (!source->pending)
-		source->count.failed++;
+		note_failure(source, "metadata service: too many questions at a time");
 	return 0;
 }
 
 int notices_new(sd_event *event, struct imds *imds, bool spot,
-	const struct config_lifecycle *config, notices_changed changed, void *userdata,
-	struct notices **ret_notices)
+	const struct config_lifecycle *config, notices_changed changed, notices_trouble trouble,
+	void *userdata, struct notices **ret_notices)
 {
 	_cleanup_(notices_free_p) struct notices *notices = calloc(1, sizeof *notices);
 
 	if (!notices)
 		return -ENOMEM;
-	*notices = (struct notices){
-		.imds = imds, .config = config, .changed = changed, .userdata = userdata};
+	*notices = (struct notices){.imds = imds,
+		.config = config,
+		.changed = changed,
+		.trouble = trouble,
+		.userdata = userdata};
 	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
 		struct source *source = &notices->sources[kind];
 		uint32_t bits = 0;

@@ -177,7 +177,7 @@ use aside && found settled ok && launch plain && start
 use spot && put events/recommendations/rebalance "$recommendation" &&
 	found settled ok && launch plain && start
 use rebalanced && put events/recommendations/rebalance "$recommendation" &&
-	found settled ok && start
+	rmdir "$run" && found settled ok && start
 use repaired && put events/maintenance/scheduled \
 	"[{\"NotBefore\": \"$now\", \"Code\": \"system-reboot\", \"EventId\": \"instance-event-1\"}]" &&
 	found settled ok && start
@@ -233,6 +233,8 @@ wait_for 5 status_is draining
 is "a rebalance recommendation, where it is wanted: draining" \
 	"$(code /instance) $(check_reason rotation)" \
 	"503 warn: rebalance recommendation of 2026-01-01T00:00:00Z"
+is "without a directory of its own the agent cannot ask root, and says so once" \
+	"$(said "$run: No such file or directory: root cannot be asked for a drain")" 1
 use spot
 is "where it is not: nothing" "$(code /instance) $(check_reason rotation)" "200 "
 put spot/instance-action "$interruption"
