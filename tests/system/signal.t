@@ -90,6 +90,13 @@ is "a launch that failed is abandoned, which ends it for the other hook" "$(jq -
 	"i-0dd FAILURE autoscaling ready ABANDON told, autoscaling seen ABANDON not waiting"
 is "with exit status 0" "$status" 0
 
+aws_control PUT settings '{"ids": ["i-0f1"]}' >/dev/null
+control autoscaling/PutWarmPool '{"AutoScalingGroupName": "web", "MinSize": 1}'
+wait_for 5 lifecycle_is i-0f1 Warmed:Pending:Wait
+become i-0f1
+run signal SUCCESS
+is "a launch into a warm pool is completed as well" "$status $(grep -c '^+.*CONTINUE$' <<<"$out")" "0 2"
+
 # -- both, with trouble --
 
 stack twice
