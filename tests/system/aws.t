@@ -96,7 +96,7 @@ fault '{"fault": "reset", "count": 2}'
 call "metrics 30 1"
 is "so is a connection that is reset" "$said" "ok {}"
 fault '{"fault": "throttle"}'
-call "metrics 0.5 1"
+call "metrics 1.5 1"
 like "but not for longer than there is time" "$said" \
 	"EAGAIN : PutMetricData: 400 Throttling: Rate exceeded (tried"
 fault '{"fault": "delay", "seconds": 1, "count": 1}'

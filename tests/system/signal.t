@@ -117,6 +117,12 @@ stack third
 run signal SUCCESS --stack third --resource Servers
 is "unless a stack was told, and nothing says that there is a group" "$status" 0
 aws_control DELETE faults >/dev/null
+control faults '{"fault": "error", "status": 403, "code": "SignatureDoesNotMatch",
+	"message": "It does not match.\n\nThe Canonical String is\nx-amz-security-token:web-session-token"}'
+run --verbose signal SUCCESS --stack shop --resource Servers
+like "a signature that is wrong is said" "$out" "403 SignatureDoesNotMatch: It does not match."
+unlike "but not what AWS recites of the request, which is secret" "$out$err" session-token
+aws_control DELETE faults >/dev/null
 
 # -- without being told the result --
 
