@@ -347,9 +347,16 @@ static const struct {
 		""},
 };
 
+#define DOTS                                                                                       \
+	"........................................................................................" \
+	".."                                                                                       \
+	".........."
+
 static void test_refusals(void)
 {
+	char umlauts[] = ERROR("ValidationError", DOTS DOTS DOTS DOTS DOTS DOTS);
 	struct aws_answer answer;
+	json_t *words;
 
 	begin("http://sim");
 	FOREACH_ELEMENT (i, refusals) {
@@ -362,6 +369,13 @@ static void test_refusals(void)
 			    refusals[i].name))
 			printf("# %d %s %s\n", answer.result, answer.code, answer.err.text);
 	}
+	for (char *p = strchr(umlauts, '.'); p && *p == '.'; p += 2)
+		memcpy(p, "ä", 2);
+	FAKE_SCRIPT({.method = "POST", .status = 400, .body = umlauts});
+	(void)call(AWS_SET_INSTANCE_HEALTH, 5 * SECOND, &answer);
+	words = json_string(answer.err.text);
+	ok(words && json_string_length(words) > 400, "a long message is cut between characters");
+	json_decref(words);
 	FAKE_SCRIPT({.method = "POST",
 		.status = 400,
 		.body = ERROR("ValidationError",
