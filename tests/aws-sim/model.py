@@ -270,8 +270,8 @@ def request_parse(service, fields):
     if "Action" not in fields:
         raise Refused("MissingAction", "Missing Action")
     if "Version" not in fields:
-        raise Refused("InvalidAction", "Could not find operation %s for version NO_VERSION_SPECIFIED"
-                      % fields["Action"])
+        raise Refused("InvalidAction", "Could not find operation %s for version "
+                      "NO_VERSION_SPECIFIED" % fields["Action"])
     operation = operation_find(service, fields["Action"], fields["Version"])
     parser = FormParser(service, fields)
     parameters = parser.parse(operation.input_shape, "") if operation.input_shape else {}
