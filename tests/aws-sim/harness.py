@@ -133,7 +133,15 @@ def aws(*arguments):
 
 
 class Signer(botocore.auth.SigV4Auth):
-    """botocore's, at any time."""
+    """botocore's, at any time, and with headers left out of what is signed."""
+
+    leave_out = ()
+
+    def headers_to_sign(self, request):
+        headers = super().headers_to_sign(request)
+        for name in self.leave_out:
+            del headers[name]
+        return headers
 
     def add_auth_at(self, request, when):
         request.context["timestamp"] = when.strftime("%Y%m%dT%H%M%SZ")
@@ -142,7 +150,7 @@ class Signer(botocore.auth.SigV4Auth):
         self._inject_signature_to_request(request, self.signature(to_sign, request))
 
 
-def signed(service, body, credential=None, region=REGION, minutes=0, headers=()):
+def signed(service, body, credential=None, region=REGION, minutes=0, headers=(), leave_out=()):
     """The headers of a POST of this body, as botocore signs it."""
     credential = credential or key
     request = botocore.awsrequest.AWSRequest("POST", url + "/", data=body, headers={
@@ -151,6 +159,7 @@ def signed(service, body, credential=None, region=REGION, minutes=0, headers=())
     signer = Signer(botocore.credentials.Credentials(
         credential["AccessKeyId"], credential["SecretAccessKey"], credential.get("Token")),
         service, region)
+    signer.leave_out = leave_out
     signer.add_auth_at(request, datetime.datetime.utcnow() + datetime.timedelta(minutes=minutes))
     return dict(request.headers.items())
 

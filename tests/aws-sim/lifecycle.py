@@ -237,8 +237,7 @@ class Fleet:
         wait = settings["boot"] if phase == "Pending" and not part else settings["dwell"]
         if part == "Wait":
             for action in list(instance.actions):
-                if instance.actions and action in instance.actions and \
-                        min(action.deadline, action.end) <= now:
+                if action.deadline <= now:
                     self.emit("timeout", group, instance, hook=action.hook.name)
                     return self.complete(group, instance, action, action.hook.default, now)
             if not instance.actions:

@@ -101,11 +101,14 @@ def cli_monitoring():
 
 def cli_targets():
     made = do("elasticloadbalancing", "CreateTargetGroup", Name="web", Protocol="HTTP", Port=80,
-              VpcId="vpc-1", HealthCheckIntervalSeconds=5)
+              VpcId="vpc-1", HealthCheckIntervalSeconds=30)
     arn = made["TargetGroups"][0]["TargetGroupArn"]
-    do("elasticloadbalancing", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=[
-        {"Key": "deregistration_delay.timeout_seconds", "Value": "40"}])
     elb = client("elbv2")
+
+    def delay(seconds):
+        do("elasticloadbalancing", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=[
+            {"Key": "deregistration_delay.timeout_seconds", "Value": seconds}])
+    delay("3600")
 
     def health():
         described = elb.describe_target_health(TargetGroupArn=arn, Targets=[{"Id": ONE}])
@@ -123,6 +126,7 @@ def cli_targets():
           [(each["Target"]["Id"], each["TargetHealth"]["State"], each["TargetHealth"]["Reason"])
            for each in described["TargetHealthDescriptions"]],
           [(ONE, "draining", "Target.DeregistrationInProgress")])
+    delay("1")
     ok("and unused after deregistration_delay", wait_until(lambda: health() == "unused"))
     try:
         elb.describe_target_health(TargetGroupArn=arn + "0")
@@ -258,7 +262,7 @@ def group_moves():
     scaling.set_desired_capacity(DesiredCapacity=3, **name)
     ok("a hook whose time is over has its default result", wait_until(
         lambda: "Pending:Wait" in states()) and wait_until(lambda: states() == ["InService"] * 3))
-    scaling.put_lifecycle_hook(LifecycleHookName="up", DefaultResult="ABANDON", **name)
+    scaling.put_lifecycle_hook(LifecycleHookName="up", HeartbeatTimeout=7200, **name)
     control("PUT", "settings", {"ids": ["i-a", "i-b"]})
     scaling.set_desired_capacity(DesiredCapacity=4, **name)
     wait_until(lambda: "i-a" in instances("own"))
