@@ -93,7 +93,7 @@ is "drain.d was run as root, with the whole machine to write to" "$(guest 'cat /
 	"lifecycle the target lifecycle state is Terminated $(metadata instance-id) inactive 0"
 wait_until 30 answered
 is "nothing else of the machine's has failed" "$(guest 'systemctl --failed --no-legend --plain')" ""
-like "the journal has each step" "$(journal)" "connections *port 80*app web *stop*drain.d *10-note*drained: "
+like "the journal has each step" "$(journal)" "connections *port 80*none left*app web *stop*drain.d *10-note*drained: "
 guest 'instancectl apply' >"$work/out"
 like "apply starts nothing" "$(active instance-app-web) $(<"$work/out")" "inactive *run *the instance is drained"
 guest 'systemctl restart instance-bootstrap'
