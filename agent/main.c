@@ -201,7 +201,7 @@ static int listen_all(struct agent *agent, struct err *err)
 
 static void log_addresses(const struct agent *agent)
 {
-	char address[SERVER_ADDRESS_MAX];
+	char address[LISTENER_ADDRESS_MAX];
 
 	for (size_t i = 0; server_address(agent->server, i, address) == 0; i++)
 		log_info("listening on %s", address);
