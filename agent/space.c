@@ -22,7 +22,7 @@ struct question {
 	atomic_int owners;
 	int done; /* eventfd */
 	char path[SPACE_PATH_MAX];
-	bool known;
+	atomic_bool known; /* then the other two are there */
 	uint64_t size, available;
 };
 

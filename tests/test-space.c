@@ -143,6 +143,18 @@ static void test_answers(void)
 	(void)reaches(&waiting, 0);
 	pump(20);
 
+	ok(reaches(&waiting, 1) == 1 && is_near(space_used(space, "hung"), 0.75),
+		"when it hangs again, what it said last stays for an interval");
+	for (int i = 0; i < 30 && space_used(space, "hung") >= 0; i++)
+		pump(100);
+	ok(space_used(space, "hung") < 0, "and no longer");
+	(void)sem_post(&awake);
+	ok(becomes_known(space, "hung"), "until it answers");
+	(void)reaches(&waiting, 1); /* asked at once, as before */
+	(void)sem_post(&awake);
+	(void)reaches(&waiting, 0);
+	pump(20);
+
 	space_follow(space, volumes + 1, 1);
 	ok(space_used(space, "data") < 0 && is_near(space_used(space, "hung"), 0.75),
 		"a volume that goes takes what was known of it along, of it alone");

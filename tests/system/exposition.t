@@ -251,6 +251,15 @@ jq '.items[0].status = "failed" | .items[0].required = true' "$at/state/state.js
 wait_for 5 shows "DOWN (agent), via agent : fail (failed)" seen status last_agt
 is "one that has failed is down" "$(show seen status last_agt)" \
 	"DOWN (agent), via agent : fail (failed)"
-! mountpoint -q "$at/data" || umount "$at/data"
+cp "$at/state/state.json" "$at/none/.new" && mv "$at/none/.new" "$at/none/state.json"
+wait_for 5 shows UP seen status
+if umount "$at/data" 2>/dev/null; then
+	wait_for 5 shows "DOWN (agent)" seen status
+	is "a volume that is gone has no numbers any more, least of all those of the root" \
+		"$(get /instance/load | jq -c .volumes) $(get /metrics | grep -c ^instanced_volume)" \
+		"{} 0"
+else
+	skip "a volume that is gone has no numbers any more" "no loop device"
+fi
 is "nothing was reported by a sanitizer" "$(grep -h Sanitizer "$work"/*.err)" ""
 done_testing
