@@ -26,8 +26,10 @@ struct space_volume {
 	uint64_t size, available; /* bytes; available to users without privileges */
 };
 
-/* Without volumes at first; each is asked once in an interval. A reference to the loop is held.
- * -ENOMEM and the like. */
+/*
+ * Without volumes at first; each is asked once in an interval. A reference to the loop is held.
+ * -ENOMEM and the like.
+ */
 int space_new(struct sd_event *event, uint64_t interval_usec, struct space **ret_space);
 
 /*
@@ -36,7 +38,10 @@ int space_new(struct sd_event *event, uint64_t interval_usec, struct space **ret
  */
 void space_follow(struct space *space, const struct space_volume *volumes, size_t n);
 
-/* All of them; valid until the next space_follow() or the loop's next turn. */
+/*
+ * All of them. The array lasts as long as `space`; what is in it changes with the answers that
+ * come, and with space_follow().
+ */
 const struct space_volume *space_volumes(const struct space *space, size_t *ret_n);
 
 /* The used share, 0..1, of what its users can have; -1: not known. Pure. */
