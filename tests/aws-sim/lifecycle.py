@@ -158,14 +158,16 @@ class Fleet:
             return
         path, fresh = os.path.join(tree, TARGET_FILE), os.path.join(tree, ".target-state")
         try:
-            with open(path) as file:
-                if file.read() == instance.target:
-                    return
-        except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(fresh, "w") as file:
-            file.write(instance.target)
-        os.rename(fresh, path)
+            if os.path.exists(path):
+                with open(path) as file:
+                    if file.read() == instance.target:
+                        return
+            with open(fresh, "w") as file:
+                file.write(instance.target)
+            os.rename(fresh, path)
+        except FileNotFoundError:  # somebody takes the tree away at this moment
+            pass
 
     # -- what is done to an instance --
 
