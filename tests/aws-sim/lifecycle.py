@@ -11,15 +11,16 @@ The life of instances in Auto Scaling groups: what happens, not how it is asked 
 What is in brackets happens where the group has a hook for the transition. Each hook is an action of
 its own, with its own token and time; an instance waits for all of them. ABANDON of a launch
 terminates the instance; ABANDON of a termination ends its other actions. A hook whose time is over
-counts as completed with its default result.
+counts as completed with its default result. Hooks run at launches and terminations, and not when an
+instance leaves standby or is detached. An instance joins the group's target groups when its launch
+is done; it leaves them first thing in Terminating, and waits there until they have drained it.
 
-Sources: "Amazon EC2 Auto Scaling instance lifecycle", "Amazon EC2 Auto Scaling lifecycle hooks",
-"Warm pools", "Retrieve the target lifecycle state through instance metadata" of the User Guide.
+Sources: "Amazon EC2 Auto Scaling instance lifecycle", "Amazon EC2 Auto Scaling lifecycle hooks" and
+"How lifecycle hooks work", "Warm pools", "Retrieve the target lifecycle state through instance
+metadata" of the User Guide.
 
-Assumed, where those are silent: launch hooks do not run again when an instance leaves standby;
-termination hooks do run for one whose launch was abandoned; who goes first at scale-in is the
-oldest instance in service that is not protected; target groups are left when termination begins,
-beside the hooks.
+Assumed, where those are silent: termination hooks run for one whose launch was abandoned; who goes
+first at scale-in is the oldest instance in service that is not protected.
 
 Times are seconds of a clock that the caller owns (it may run faster than the wall's): everything
 happens in tick(now) or in a call. Nothing here locks.
@@ -122,6 +123,7 @@ class Fleet:
         self.trees = {}  # of instances, by ID: the directories of their metadata
         self.events, self.numbers = [], itertools.count(1)
         self.listeners = []  # each called with (event) as it happens
+        self.drains = []  # each called with (group, instance): whether it is still being drained
 
     # -- what happened --
 
@@ -244,6 +246,9 @@ class Fleet:
                     return self.complete(group, instance, action, action.hook.default, now)
             if not instance.actions:
                 self.move(group, instance, prefix + phase + ":Proceed", now)
+        elif phase == "Terminating" and not part and \
+                any(drains(group, instance) for drains in self.drains):
+            pass
         elif phase in HOOKED and now - instance.since >= wait:
             hooks = [hook for hook in group.hooks.values() if hook.transition == HOOKED[phase]]
             if not part and hooks and instance.hooked:

@@ -120,10 +120,12 @@ class FormParser:
     def __init__(self, service, fields):
         self.missing, self.invalid = REFUSALS[service]
         self.fields = fields
+        self.paths = {name[:i] for name in fields
+                      for i in range(1, len(name) + 1) if name[i:i + 1] in ("", ".")}
         self.kinds = {}  # of each name that was taken: its type
 
-    def present(self, prefix):
-        return prefix in self.fields or any(name.startswith(prefix + ".") for name in self.fields)
+    def present(self, path):
+        return path in self.paths
 
     def parse(self, shape, prefix):
         walk = getattr(self, "parse_" + shape.type_name, None)

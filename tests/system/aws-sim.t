@@ -280,6 +280,34 @@ def group_moves():
         each["event"] for each in control("GET", "events?after=%d" % number)]))
 
 
+def group_and_targets():
+    scaling, elb = client("autoscaling"), client("elbv2")
+    made = do("elasticloadbalancing", "CreateTargetGroup", Name="behind", Protocol="HTTP", Port=80,
+              VpcId="vpc-1", HealthCheckIntervalSeconds=5)
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    name = {"AutoScalingGroupName": "behind"}
+    hook = dict(name, LifecycleHookName="drain")
+    do("autoscaling", "CreateAutoScalingGroup", MinSize=0, MaxSize=1, DesiredCapacity=1,
+       LaunchTemplate={"LaunchTemplateName": "web"}, TargetGroupARNs=[arn], **name)
+    scaling.put_lifecycle_hook(LifecycleTransition=DOWN, **hook)
+
+    def health():
+        return [each["TargetHealth"]["State"] for each in
+                elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]]
+
+    def states():
+        return [each["state"] for each in instances("behind").values()]
+    ok("an instance in service is in the target group of its group",
+       wait_until(lambda: health() == ["healthy"]), health())
+    scaling.set_desired_capacity(DesiredCapacity=0, **name)
+    ok("one that terminates drains first", wait_until(lambda: health() == ["draining"]), health())
+    time.sleep(0.1)
+    equal("and no hook runs before that is over", states(), ["Terminating"])
+    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
+        {"Key": "deregistration_delay.timeout_seconds", "Value": "0"}])
+    ok("but then it does", wait_until(lambda: states() == ["Terminating:Wait"]), states())
+
+
 def tracking():
     scaling, metrics = client("autoscaling"), client("cloudwatch")
     name = {"AutoScalingGroupName": "tracked"}
@@ -361,7 +389,7 @@ def what_else_there_is():
         StackName="late", LogicalResourceId="Web")["StackResourceDetail"]["ResourceStatusReason"],
           "Failed to receive 2 resource signal(s) within the specified duration")
     equal("and target groups", [(each["TargetGroupName"], each["Port"]) for each in
-                                elb.describe_target_groups()["TargetGroups"]], [("web", 80)])
+                                elb.describe_target_groups()["TargetGroups"]], [("web", 80), ("behind", 80)])
     equal("an action that is not simulated says so", error(scaling.describe_tags), "InvalidAction")
 
 
@@ -381,5 +409,5 @@ def many_at_once():
 if __name__ == "__main__":
     cli = [cli_autoscaling, cli_monitoring, cli_targets, cli_stacks]
     sys.exit(harness.run(group_and_instance, *(cli if os.path.exists(harness.AWS) else []),
-                         terminations, faults, group_moves, tracking,
+                         terminations, faults, group_moves, group_and_targets, tracking,
                          what_else_there_is, many_at_once, options=("--speed", str(SPEED))))
