@@ -389,7 +389,8 @@ def what_else_there_is():
         StackName="late", LogicalResourceId="Web")["StackResourceDetail"]["ResourceStatusReason"],
           "Failed to receive 2 resource signal(s) within the specified duration")
     equal("and target groups", [(each["TargetGroupName"], each["Port"]) for each in
-                                elb.describe_target_groups()["TargetGroups"]], [("web", 80), ("behind", 80)])
+                                elb.describe_target_groups()["TargetGroups"]],
+          [("web", 80), ("behind", 80)])
     equal("an action that is not simulated says so", error(scaling.describe_tags), "InvalidAction")
 
 
