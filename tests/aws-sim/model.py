@@ -267,6 +267,13 @@ def parameters_check(service, operation, parameters):
         raise Refused(invalid, errors.generate_report())
 
 
+def form_make(operation, parameters):
+    """The fields that botocore sends: {name: value}."""
+    serializer = botocore.serialize.QuerySerializer()
+    body = serializer.serialize_to_request(parameters, operation)["body"]
+    return {name: str(value) for name, value in body.items()}
+
+
 def request_parse(service, fields):
     """The operation that a form asks for, and its parameters."""
     if "Action" not in fields:
@@ -278,12 +285,11 @@ def request_parse(service, fields):
     parser = FormParser(service, fields)
     parameters = parser.parse(operation.input_shape, "") if operation.input_shape else {}
     parameters_check(service, operation, parameters)
-    serializer = botocore.serialize.QuerySerializer()
-    wanted = serializer.serialize_to_request(parameters, operation)["body"]
+    wanted = form_make(operation, parameters)
     for name in sorted(set(wanted) | set(fields)):
         ours, theirs = fields.get(name), wanted.get(name)
         if ours is None or theirs is None or \
-                not same_value(parser.kinds.get(name, "string"), ours, str(theirs)):
+                not same_value(parser.kinds.get(name, "string"), ours, theirs):
             raise Refused("InvalidQueryParameter", "%s of %s is %r, and botocore sends %r" %
                           (name, operation.name, ours, theirs))
     return operation, parameters

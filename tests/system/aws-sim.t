@@ -369,6 +369,11 @@ def what_else_there_is():
     scaling.complete_lifecycle_action(LifecycleHookName="down", LifecycleActionToken=token,
                                       LifecycleActionResult="CONTINUE", **name)
     ok("a token names an action as well as an instance does", one not in instances("own"))
+    do("monitoring", "PutMetricData", Namespace="AWS/EC2", MetricData=[
+        {"MetricName": "CPUUtilization", "Value": 7, "Timestamp": time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime())}])
+    ok("control may publish what is EC2's", "AWS/EC2" in [
+        each["namespace"] for each in control("GET", "metrics")])
     begin, number = time.monotonic(), control("GET", "events")[-1]["number"]
     equal("no event, no news, after a while", control(
         "GET", "events?after=%d&wait=0.3" % number), [])
