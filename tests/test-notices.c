@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notices: who is asked how often, and what counts. Over a scripted metadata service. */
+#include "../agent/notices.h"
+
+#include "fake-http.h"
+#include "tap.h"
+
+static const struct config_lifecycle config = {.maintenance = true};
+
+static void count(void *userdata)
+{
+	++*(int *)userdata;
+}
+
+/* Turns the loop for as long as the first questions may take. */
+static void turn(sd_event *event)
+{
+	uint64_t end = fake_now() + NOTICES_START_USEC + 250000, now;
+
+	while ((now = fake_now()) < end)
+		(void)sd_event_run(event, end - now);
+}
+
+struct stage {
+	sd_event *event;
+	struct http *http;
+	struct imds *imds;
+	struct notices *notices;
+	int changes;
+};
+
+static struct stage *begin(struct stage *stage, bool spot)
+{
+	*stage = (struct stage){0};
+	(void)sd_event_new(&stage->event);
+	(void)http_new(stage->event, &stage->http);
+	(void)imds_new(stage->event, stage->http, "http://imds", &stage->imds);
+	is_int(notices_new(stage->event, stage->imds, spot, &config, count, &stage->changes,
+		       &stage->notices),
+		0, "notices are watched");
+	turn(stage->event);
+	return stage;
+}
+
+static void end(struct stage *stage)
+{
+	stage->notices = notices_free(stage->notices);
+	(void)sd_event_run(stage->event, 0);
+	stage->imds = imds_free(stage->imds);
+	stage->http = http_free(stage->http);
+	stage->event = sd_event_unref(stage->event);
+}
+
+static const struct notice *standing(const struct stage *stage, enum notice_kind kind)
+{
+	return &notices_standing(stage->notices)[kind];
+}
+
+static void test_on_demand(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"},
+		{.status = 404});
+	begin(&stage, false);
+	is_int((int)fake_n_requests, 3, "an on-demand instance asks for a token, and two things");
+	is_int((int)fake_http_count("GET", "spot/"), 0, "but not for interruptions");
+	is_int((int)fake_http_count("GET", "recommendations/"), 0, "or recommendations");
+	ok(notices_all_known(stage.notices), "and then knows all");
+	is_int(stage.changes, 2, "each first answer is news");
+	is_str(standing(&stage, NOTICE_LIFECYCLE)->state, "Standby", "one says the target state");
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_ASIDE, "and what it means");
+	is_int(standing(&stage, NOTICE_MAINTENANCE)->verdict, NOTICE_NOTHING,
+		"the other, a 404, nothing");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).asked, 1, "it is counted");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 0, "as good");
+	end(&stage);
+}
+
+static void test_spot(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "spot/instance-action",
+			.status = 200,
+			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
+		{.status = 404});
+	begin(&stage, true);
+	is_int((int)fake_n_requests, 5, "a Spot Instance asks for four things");
+	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and hears of its end");
+	end(&stage);
+}
+
+static void test_failures(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "<html>"},
+		{.url = "maintenance", .status = 403});
+	begin(&stage, false);
+	is_int(stage.changes, 0, "answers that make no sense, or are refused, change nothing");
+	ok(!notices_known(stage.notices, NOTICE_LIFECYCLE) && !notices_all_known(stage.notices),
+		"and nothing is known by them");
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_NOTHING, "so nothing stands");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "one is counted");
+	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).failed, 1, "and the other");
+	end(&stage);
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
+	begin(&stage, false);
+	is_int(stage.changes, 0, "silence changes nothing");
+	end(&stage);
+	is_int(stage.changes, 0, "nor does an end in the middle of questions");
+}
+
+int main(void)
+{
+	test_on_demand();
+	test_spot();
+	test_failures();
+	return done_testing();
+}
