@@ -23,6 +23,17 @@ void statistics_init(struct statistics *statistics, unsigned seconds, size_t n_v
 	*statistics = (struct statistics){.seconds = seconds, .n = STATISTIC_DISK + n_volumes};
 }
 
+void statistics_read(const struct load *load, double *ret_values)
+{
+	struct load_share share;
+	bool known = load_window(load, 1, &share) == 0;
+
+	ret_values[STATISTIC_DEMAND] = known ? 100 * share.demand : NAN;
+	ret_values[STATISTIC_UTILIZATION] = known ? 100 * share.utilization : NAN;
+	ret_values[STATISTIC_STEAL] = known ? 100 * share.steal : NAN;
+	ret_values[STATISTIC_MEMORY] = NAN;
+}
+
 static void set_add(struct statistic_set *set, double value)
 {
 	if (!isfinite(value))

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "load.h"
 
 /* What is published, in percent. */
 enum statistic {
@@ -55,6 +56,9 @@ void statistics_init(struct statistics *statistics, unsigned seconds, size_t n_v
  */
 bool statistics_add(struct statistics *statistics, uint64_t now_usec, const double *values,
 	struct period *ret_closed);
+
+/* What the load's last second showed: all but the volumes' values. */
+void statistics_read(const struct load *load, double *ret_values);
 
 /* Closes what is open, before its time. */
 bool statistics_close(struct statistics *statistics, struct period *ret_closed);
