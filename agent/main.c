@@ -14,12 +14,13 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "cloud.h"
 #include "config.h"
 #include "health.h"
-#include "imds.h"
 #include "load.h"
 #include "log.h"
 #include "network.h"
+#include "scaling.h"
 #include "server.h"
 #include "view.h"
 #include "watch.h"
@@ -29,6 +30,7 @@
 
 struct places {
 	const char *config, *state;
+	const char *imds; /* NULL: the service's own addresses */
 	bool config_given;
 };
 
@@ -41,8 +43,9 @@ struct agent {
 	size_t n_details;
 	struct load load;
 	struct watch *watch;
-	struct http *http; /* NULL until an app wants to be asked */
-	struct health *health;
+	struct cloud cloud;      /* nothing in it until somebody is to be asked */
+	struct health *health;   /* NULL until an app wants to be asked */
+	struct scaling *scaling; /* NULL: nothing is published */
 	struct server *server;
 	struct check checks[STATUS_CHECKS_MAX]; /* which the view borrows */
 	struct view view;
@@ -122,6 +125,8 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 
 	if (r < 0 && r != -ENODATA)
 		log_warning("load sample: %s", strerror(-r));
+	if (r == 0 && agent->scaling)
+		scaling_second(agent->scaling, &agent->load);
 	(void)sd_event_now(agent->event, CLOCK_MONOTONIC, &now);
 	if (now - usec > SECOND) /* after a suspend: no burst of samples */
 		usec = now;
@@ -135,12 +140,10 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int watch_health(struct agent *agent, const struct state_item *item)
 {
-	int r = 0;
+	int r = cloud_http(&agent->cloud, agent->event, NULL);
 
-	if (!agent->http)
-		r = http_new(agent->event, &agent->http);
 	if (r == 0 && !agent->health)
-		r = health_new(agent->event, agent->http, &agent->config->health, render_soon,
+		r = health_new(agent->event, agent->cloud.http, &agent->config->health, render_soon,
 			agent, &agent->health);
 	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
 }
@@ -160,6 +163,8 @@ static void on_state(void *userdata)
 	}
 	if (agent->health)
 		health_end(agent->health);
+	if (agent->scaling)
+		scaling_identify(agent->scaling, state ? state->metadata : NULL);
 	(void)on_render(NULL, agent); /* now: the view still borrows of the state before */
 }
 
@@ -252,16 +257,40 @@ static void on_user_data(void *userdata)
 		reload(agent);
 }
 
+/* -- publishing -- */
+
+static void on_scaling(bool works, const char *words, void *userdata)
+{
+	(void)userdata;
+	log_print(works ? LOG_NOTICE : LOG_WARNING, "scaling: %s", words);
+}
+
+static int start_scaling(struct agent *agent, struct err *err)
+{
+	int r;
+
+	if (!agent->config->scaling.cloudwatch)
+		return 0;
+	r = cloud_open(
+		&agent->cloud, agent->event, agent->places->imds, agent->config->aws.endpoint, err);
+	if (r < 0)
+		return r;
+	r = scaling_new(
+		agent->event, agent->cloud.aws, agent->config, on_scaling, agent, &agent->scaling);
+	return r < 0 ? err_set(err, r, "scaling: %m") : 0;
+}
+
 /* -- beginning and end -- */
 
 static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct agent *agent = userdata;
-	uint64_t step = SECOND / 50;
+	uint64_t step = SECOND / 50, *left = &agent->config->lifecycle.drain_usec;
 
-	if (server_connections(agent->server) == 0 || agent->config->lifecycle.drain_usec < step)
+	if ((server_connections(agent->server) == 0 || *left < step) &&
+		!publish_busy(scaling_publish(agent->scaling)))
 		return sd_event_exit(agent->event, 0);
-	agent->config->lifecycle.drain_usec -= step;
+	*left -= *left < step ? *left : step;
 	(void)sd_event_source_set_time(source, usec + step);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -279,6 +308,8 @@ static int on_terminate(
 	(void)sd_notify(0, "STOPPING=1");
 	(void)on_render(NULL, agent);
 	server_drain(agent->server);
+	if (agent->scaling)
+		publish_last(scaling_publish(agent->scaling));
 	return sd_event_add_time_relative(
 		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
@@ -349,7 +380,8 @@ static void agent_stop(struct agent *agent)
 {
 	server_free(agent->server);
 	health_free(agent->health);
-	http_free(agent->http);
+	scaling_free(agent->scaling);
+	cloud_close(&agent->cloud);
 	watch_free(agent->watch);
 	view_release(&agent->view);
 	load_free(&agent->load);
@@ -379,6 +411,8 @@ static int agent_run(const struct places *places, uint64_t *ready_usec)
 	if (r == 0)
 		r = start_loop(&agent, &err);
 	if (r == 0)
+		r = start_scaling(&agent, &err);
+	if (r == 0)
 		r = start_answering(&agent, &err);
 	if (r < 0)
 		log_error("%s", err.text);
@@ -395,8 +429,7 @@ static const char help[] =
 	"\nOptions:\n"
 	"  --config FILE   configuration; conf.d/*.conf beside it are read after it\n"
 	"                  (default " CONFIG_PATH_DEFAULT ")\n"
-	"  --imds URL      metadata service (default " IMDS_URL_DEFAULT "); accepted for symmetry\n"
-	"                  with instancectl, which hands the identity over in the state\n"
+	"  --imds URL      metadata service, also unix:/PATH (default " IMDS_URL_DEFAULT ")\n"
 	"  --state DIR     where instancectl apply writes the state "
 	"(default " STATE_DIRECTORY_DEFAULT ")\n"
 	"  --json          accepted: answers are JSON anyway\n"
@@ -431,7 +464,7 @@ int main(int argc, char **argv)
 			places.config_given = true;
 			break;
 		case 's': places.state = optarg; break;
-		case 'i':
+		case 'i': places.imds = optarg; break;
 		case 'j': break;
 		case 'v': verbose = true; break;
 		case 'h': fputs(help, stdout); return EXIT_DONE;
