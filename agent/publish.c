@@ -23,7 +23,8 @@ struct publish {
 	struct backlog backlog;
 	sd_event_source *timer; /* this period's time to send */
 	uint64_t phase_usec;
-	struct aws_call *call;    /* NULL: none */
+	struct aws_call *call; /* NULL: none */
+	uint64_t called_usec;
 	size_t n_sent, n_metrics; /* periods and metrics of the call */
 	uint64_t last_usec;       /* when the last call must be over; 0: the agent goes on */
 	unsigned failures;        /* in a row */
@@ -142,6 +143,7 @@ static void send_held(struct publish *publish)
 		return;
 	}
 	publish->counters.calls++;
+	(void)sd_event_now(publish->event, CLOCK_MONOTONIC, &publish->called_usec);
 	r = aws_start(publish->aws, AWS_PUT_METRIC_DATA, &query, timeout_usec, on_answer, publish,
 		&publish->call);
 	if (r < 0) {
@@ -206,10 +208,16 @@ void publish_add(struct publish *publish, uint64_t now_usec, const double *value
 void publish_last(struct publish *publish)
 {
 	struct period closed;
+	uint64_t now = 0;
 
 	(void)sd_event_source_set_enabled(publish->timer, SD_EVENT_OFF);
-	(void)sd_event_now(publish->event, CLOCK_MONOTONIC, &publish->last_usec);
-	publish->last_usec += PUBLISH_LAST_USEC;
+	(void)sd_event_now(publish->event, CLOCK_MONOTONIC, &now);
+	publish->last_usec = now + PUBLISH_LAST_USEC;
+	if (publish->call && now > publish->called_usec + PUBLISH_SLOW_USEC) {
+		aws_cancel(publish->call); /* it waits for a better time, and there is none */
+		publish->call = NULL;
+		publish->n_sent = 0;
+	}
 	if (statistics_close(&publish->statistics, &closed))
 		hold(publish, &closed);
 	if (!publish->call)

@@ -30,9 +30,10 @@
 #define PUBLISH_AHEAD_MAX  (2 * 3600ull)   /* … nor this far ahead */
 #define PUBLISH_CALL_USEC  8000000ull      /* a call is over before the next period's */
 #define PUBLISH_LAST_USEC  2000000ull
-#define PUBLISH_PAUSE_MAX  120 /* seconds: the longest back-off … */
-#define PUBLISH_DENIED_FOR 300 /* … but when there is no permission */
-#define PUBLISH_GROUP_MAX  255 /* characters of a group's name */
+#define PUBLISH_SLOW_USEC  1000000ull /* a call that took so long is not waited for at the end */
+#define PUBLISH_PAUSE_MAX  120        /* seconds: the longest back-off … */
+#define PUBLISH_DENIED_FOR 300        /* … but when there is no permission */
+#define PUBLISH_GROUP_MAX  255        /* characters of a group's name */
 #define PUBLISH_ID_MAX     63
 
 struct publish;

@@ -502,6 +502,16 @@ static void test_last(void)
 	end();
 	is_int((long long)fake_aws_pending(), 0, "and nothing is left under way");
 
+	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = FAKE_AWS_SILENT}, {.action = PUT});
+	begin_known();
+	seconds(2);
+	run_for(PUBLISH_SLOW_USEC + 20 * MS);
+	publish_last(on.publish);
+	run_until_calls(2);
+	ok(counters().published == 2 && !publish_busy(on.publish),
+		"a call that waits for a better time is given up, and all goes in another");
+	end();
+
 	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 50}, {.action = PUT});
 	begin_known();
 	seconds(2);
