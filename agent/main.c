@@ -53,7 +53,8 @@ struct agent {
 	enum status status;
 	time_t since;
 	uint64_t *ready_usec; /* view.h; kept over a reload */
-	bool draining;
+	bool draining, reloading;
+	bool last; /* what was to be published is on its way */
 };
 
 /* -- what we know -> what we answer -- */
@@ -227,16 +228,38 @@ static int load_config(
 	return r;
 }
 
+/* When all have their answers, or their time is over: what is held goes, and then this agent. */
+static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct agent *agent = userdata;
+	struct publish *publish = scaling_publish(agent->scaling);
+	uint64_t step = SECOND / 50;
+	bool waits = !agent->last && !agent->reloading && server_connections(agent->server) > 0 &&
+		     agent->config->lifecycle.drain_usec >= step;
+
+	if (waits)
+		agent->config->lifecycle.drain_usec -= step;
+	else if (!agent->last && publish)
+		publish_last(publish);
+	agent->last = !waits;
+	if (!waits && !publish_busy(publish))
+		return sd_event_exit(agent->event, agent->reloading ? RELOAD : 0);
+	(void)sd_event_source_set_time(source, usec + step);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* Begins anew with what is configured now; what has an error does not replace what works. */
 static void reload(struct agent *agent)
 {
 	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
 	_cleanup_(config_free_p) struct config *config = NULL;
 
-	if (agent->draining || load_config(agent->places, &user_data, &config) < 0)
+	if (agent->end || load_config(agent->places, &user_data, &config) < 0)
 		return;
 	log_notice("reading the configuration again");
-	(void)sd_event_exit(agent->event, RELOAD);
+	agent->reloading = true;
+	(void)sd_event_add_time_relative(
+		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -282,19 +305,6 @@ static int start_scaling(struct agent *agent, struct err *err)
 
 /* -- beginning and end -- */
 
-static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct agent *agent = userdata;
-	uint64_t step = SECOND / 50, *left = &agent->config->lifecycle.drain_usec;
-
-	if ((server_connections(agent->server) == 0 || *left < step) &&
-		!publish_busy(scaling_publish(agent->scaling)))
-		return sd_event_exit(agent->event, 0);
-	*left -= *left < step ? *left : step;
-	(void)sd_event_source_set_time(source, usec + step);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
 /* TERM, INT: who is in the middle of a request gets an answer, a 503; nobody else gets in. */
 static int on_terminate(
 	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -308,8 +318,8 @@ static int on_terminate(
 	(void)sd_notify(0, "STOPPING=1");
 	(void)on_render(NULL, agent);
 	server_drain(agent->server);
-	if (agent->scaling)
-		publish_last(scaling_publish(agent->scaling));
+	agent->reloading = agent->last = false;
+	agent->end = sd_event_source_disable_unref(agent->end);
 	return sd_event_add_time_relative(
 		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
