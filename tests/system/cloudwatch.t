@@ -46,7 +46,7 @@ instance() {
 	endpoint = $(<"$work/$in.cloud")
 	[scaling]
 	cloudwatch = yes
-	namespace = My/App
+	namespace = ${namespace:-instanced}
 	period = ${PERIOD}s
 	$(cat "$at/more" 2>/dev/null)
 	END
@@ -76,7 +76,7 @@ filesystem = ext4
 mount = $work/aa/data
 mode = 0755
 END
-instance aa good --role web --tag aws:autoscaling:groupName=web
+namespace=My/App instance aa good --role web --tag aws:autoscaling:groupName=web
 head -c 20M /dev/urandom >"$work/aa/data/file"
 sync "$work/aa/data/file"
 instance bb good --role web
@@ -154,6 +154,12 @@ END
 )"
 is "a group that no tag tells of is learnt from the API" "$(sums good '[.[].dimensions.AutoScalingGroupName // empty] | unique[]')" \
 	"blue"$'\n'"web"
+is "what packaging/examples/scaling-policy.json scales by is among them" "$(
+	sums good ".[] | select(.dimensions.AutoScalingGroupName == \"blue\") |
+		\"\(.namespace) \(.name) \(.unit)\"" | grep demand | sort -u)" \
+	"$(jq -r '.TargetTrackingConfiguration.CustomizedMetricSpecification |
+		"\(.Namespace) \(.MetricName) \(.Unit)"' \
+		"$top/packaging/examples/scaling-policy.json")"
 is "in percent, with a resolution of a second" \
 	"$(sums good '[.[] | "\(.unit) \(.resolution)"] | unique[]')" "Percent 1"
 is "all calls are good, but for those with the old key" \
