@@ -14,19 +14,22 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "agent-check.h"
 #include "cloud.h"
 #include "config.h"
+#include "details.h"
 #include "health.h"
 #include "load.h"
 #include "log.h"
-#include "network.h"
 #include "scaling.h"
 #include "server.h"
+#include "space.h"
 #include "view.h"
 #include "watch.h"
 
-#define SECOND 1000000ull
-#define RELOAD 100 /* the loop's end when there is another configuration */
+#define SECOND       1000000ull
+#define COUNTERS_MAX 16
+#define RELOAD       100 /* the loop's end when there is another configuration */
 
 struct places {
 	const char *config, *state;
@@ -39,15 +42,17 @@ struct agent {
 	struct config_layer user_data;
 	sd_event *event;
 	struct config *config;
-	struct network details[CONFIG_LIST_MAX];
-	size_t n_details;
+	struct details details;
 	struct load load;
 	struct watch *watch;
 	struct cloud cloud;      /* nothing in it until somebody is to be asked */
 	struct health *health;   /* NULL until an app wants to be asked */
 	struct scaling *scaling; /* NULL: nothing is published */
+	struct space *space;
+	struct agent_check *agent_check; /* NULL unless configured */
 	struct server *server;
-	struct check checks[STATUS_CHECKS_MAX]; /* which the view borrows */
+	struct check checks[STATUS_CHECKS_MAX];       /* which the view borrows */
+	struct metric_counter counters[COUNTERS_MAX]; /* likewise */
 	struct view view;
 	sd_event_source *second, *render, *end;
 	enum status status;
@@ -55,6 +60,7 @@ struct agent {
 	uint64_t *ready_usec; /* view.h; kept over a reload */
 	bool draining, reloading;
 	bool last; /* what was to be published is on its way */
+	uint64_t requests;
 };
 
 /* -- what we know -> what we answer -- */
@@ -69,6 +75,16 @@ static size_t collect_checks(struct agent *agent)
 		if (state->items[i].kind == STATE_APP && agent->health &&
 			(checks[i].result == CHECK_PASS || checks[i].result == CHECK_WARN))
 			health_check(agent->health, state->items[i].name, &checks[i]);
+	return n;
+}
+
+static size_t collect_counters(struct agent *agent)
+{
+	struct metric_counter *counters = agent->counters;
+	size_t n = 0;
+
+	counters[n++] = (struct metric_counter){"instanced_http_requests",
+		"Requests that were understood, whatever the answer.", agent->requests};
 	return n;
 }
 
@@ -90,10 +106,13 @@ static int on_render(sd_event_source *source, void *userdata)
 	struct agent *agent = userdata;
 	const struct state *state = watch_state(agent->watch);
 	size_t n = collect_checks(agent);
+	struct load_share share = {.demand = -1};
 	struct view_facts facts;
 
 	(void)source;
 	note_status(agent, status_decide(agent->checks, n, agent->draining));
+	(void)load_window(&agent->load, 10, &share);
+	agent_check_update(agent->agent_check, agent->status, share.demand);
 	facts = (struct view_facts){.metadata = state ? state->metadata : NULL,
 		.title = agent->config->index.title,
 		.index = watch_index(agent->watch),
@@ -103,7 +122,11 @@ static int on_render(sd_event_source *source, void *userdata)
 		.ready_usec = *agent->ready_usec,
 		.checks = agent->checks,
 		.n_checks = n,
-		.load = &agent->load};
+		.load = &agent->load,
+		.weight = agent_check_told(agent->agent_check),
+		.counters = agent->counters};
+	facts.n_counters = collect_counters(agent);
+	facts.volumes = space_volumes(agent->space, &facts.n_volumes);
 	if (view_render(&agent->view, &facts) < 0)
 		log_error("out of memory while rendering; the answers before stay");
 	return 0;
@@ -149,6 +172,23 @@ static int watch_health(struct agent *agent, const struct state_item *item)
 	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
 }
 
+static void follow_space(struct agent *agent, const struct state *state)
+{
+	struct space_volume volumes[SPACE_VOLUMES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; state && i < state->n_items && n < SPACE_VOLUMES_MAX; i++) {
+		const struct state_item *item = &state->items[i];
+
+		if (!watch_mounted(agent->watch, item))
+			continue;
+		snprintf(volumes[n].name, sizeof volumes[n].name, "%s", item->name);
+		snprintf(volumes[n].path, sizeof volumes[n].path, "%s", item->path);
+		n++;
+	}
+	space_follow(agent->space, volumes, n);
+}
+
 static void on_state(void *userdata)
 {
 	struct agent *agent = userdata;
@@ -164,6 +204,7 @@ static void on_state(void *userdata)
 	}
 	if (agent->health)
 		health_end(agent->health);
+	follow_space(agent, state);
 	if (agent->scaling)
 		scaling_identify(agent->scaling, state ? state->metadata : NULL);
 	(void)on_render(NULL, agent); /* now: the view still borrows of the state before */
@@ -171,22 +212,13 @@ static void on_state(void *userdata)
 
 /* -- requests -- */
 
-static bool may_see_details(const struct agent *agent, const struct sockaddr *peer)
-{
-	if (peer->sa_family == AF_UNIX)
-		return true;
-	for (size_t i = 0; i < agent->n_details; i++)
-		if (network_contains(&agent->details[i], peer))
-			return true;
-	return false;
-}
-
 static const struct response *on_request(
 	const struct request *request, const struct sockaddr *peer, void *userdata)
 {
 	struct agent *agent = userdata;
 
-	return view_find(&agent->view, request, may_see_details(agent, peer));
+	agent->requests++;
+	return view_find(&agent->view, request, details_allow(&agent->details, peer));
 }
 
 static int listen_all(struct agent *agent, struct err *err)
@@ -207,10 +239,12 @@ static int listen_all(struct agent *agent, struct err *err)
 
 static void log_addresses(const struct agent *agent)
 {
-	char address[SERVER_ADDRESS_MAX];
+	char address[LISTENER_ADDRESS_MAX];
 
 	for (size_t i = 0; server_address(agent->server, i, address) == 0; i++)
 		log_info("listening on %s", address);
+	if (agent->agent_check && agent_check_address(agent->agent_check, address) == 0)
+		log_info("answering agent-check on %s", address);
 }
 
 /* -- configuration -- */
@@ -324,16 +358,6 @@ static int on_terminate(
 		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
 
-static int read_details(struct agent *agent, struct err *err)
-{
-	const struct config_list *list = &agent->config->agent.details;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < list->n; i++)
-		r = network_parse(list->items[i], &agent->details[agent->n_details++], err);
-	return r;
-}
-
 static int start_load(struct agent *agent, struct err *err)
 {
 	int r = load_open(&agent->load, "/proc");
@@ -375,9 +399,14 @@ static int start_answering(struct agent *agent, struct err *err)
 
 	if (r >= 0)
 		r = server_new(agent->event, &limits, on_request, agent, &agent->server);
+	if (r >= 0)
+		r = space_new(agent->event, SPACE_INTERVAL_USEC, &agent->space);
 	if (r < 0)
 		return err_set(err, r, "%s: %m", state);
 	r = listen_all(agent, err);
+	if (r == 0 && agent->config->agent.agent_check)
+		r = agent_check_new(
+			agent->event, agent->config->agent.agent_check, &agent->agent_check, err);
 	if (r < 0)
 		return r;
 	on_state(agent); /* the first request finds an answer */
@@ -389,6 +418,8 @@ static int start_answering(struct agent *agent, struct err *err)
 static void agent_stop(struct agent *agent)
 {
 	server_free(agent->server);
+	agent_check_free(agent->agent_check);
+	space_free(agent->space);
 	health_free(agent->health);
 	scaling_free(agent->scaling);
 	cloud_close(&agent->cloud);
@@ -415,7 +446,7 @@ static int agent_run(const struct places *places, uint64_t *ready_usec)
 		return EXIT_USAGE;
 	}
 	load_init(&agent.load, (unsigned)sysconf(_SC_CLK_TCK));
-	r = read_details(&agent, &err);
+	r = details_read(&agent.config->agent.details, &agent.details, &err);
 	if (r == 0)
 		r = start_load(&agent, &err);
 	if (r == 0)

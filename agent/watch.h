@@ -30,6 +30,9 @@ const struct state *watch_state(const struct watch *watch);
 /* The index page, or NULL; as watch_state(). */
 const char *watch_index(const struct watch *watch);
 
+/* Whether this item of the state is a volume that the mount table shows in its place. */
+bool watch_mounted(const struct watch *watch, const struct state_item *item);
+
 /*
  * The checks of the state, each volume's also against the mount table: one that was mounted and is
  * not any more fails. Returns how many, at most STATUS_CHECKS_MAX.

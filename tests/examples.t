@@ -164,5 +164,9 @@ fi
 	passes "httpd.conf: apache2 -t" test_httpd
 ! needs "haproxy.cfg: haproxy -c" haproxy ||
 	passes "haproxy.cfg: haproxy -c" haproxy -c -f haproxy.cfg
+! needs "haproxy-balancer.cfg: haproxy -c" haproxy ||
+	passes "haproxy-balancer.cfg: haproxy -c" haproxy -c -f haproxy-balancer.cfg
+! needs "prometheus.yml: promtool check config" promtool ||
+	passes "prometheus.yml: promtool check config" promtool check config prometheus.yml
 
 done_testing
