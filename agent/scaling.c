@@ -71,14 +71,17 @@ void scaling_identify(struct scaling *scaling, const struct metadata *metadata)
 		on_group(NULL, strerror(-r), scaling);
 }
 
-void scaling_second(struct scaling *scaling, const struct load *load)
+void scaling_second(struct scaling *scaling, const struct load *load, const struct space *space)
 {
 	double values[STATISTICS_MAX];
 	uint64_t now_usec;
 
-	for (size_t i = 0; i < STATISTICS_MAX; i++)
-		values[i] = NAN;
 	statistics_read(load, values);
+	for (size_t i = 0; i < scaling->config->n_volumes; i++) {
+		double used = space_used(space, scaling->config->volumes[i].name);
+
+		values[STATISTIC_DISK + i] = used < 0 ? NAN : 100 * used;
+	}
 	if (sd_event_now(scaling->event, CLOCK_REALTIME, &now_usec) >= 0)
 		publish_add(scaling->publish, now_usec, values);
 }

@@ -13,6 +13,7 @@
 #include "load.h"
 #include "metadata.h"
 #include "publish.h"
+#include "space.h"
 
 struct scaling;
 
@@ -31,7 +32,7 @@ void scaling_identify(struct scaling *scaling, const struct metadata *metadata);
 void scaling_set_group(struct scaling *scaling, const char *name);
 
 /* The second that ends now is over, and sampled. */
-void scaling_second(struct scaling *scaling, const struct load *load);
+void scaling_second(struct scaling *scaling, const struct load *load, const struct space *space);
 
 /* publish_last(), publish_busy(), publish_counters() for these. */
 struct publish *scaling_publish(const struct scaling *scaling);

@@ -27,11 +27,12 @@ void statistics_read(const struct load *load, double *ret_values)
 {
 	struct load_share share;
 	bool known = load_window(load, 1, &share) == 0;
+	double memory = load_memory_used(load);
 
 	ret_values[STATISTIC_DEMAND] = known ? 100 * share.demand : NAN;
 	ret_values[STATISTIC_UTILIZATION] = known ? 100 * share.utilization : NAN;
 	ret_values[STATISTIC_STEAL] = known ? 100 * share.steal : NAN;
-	ret_values[STATISTIC_MEMORY] = NAN;
+	ret_values[STATISTIC_MEMORY] = memory < 0 ? NAN : 100 * memory;
 }
 
 static void set_add(struct statistic_set *set, double value)

@@ -126,6 +126,27 @@ static void test_clock(void)
 		"a clock at its very beginning does no harm");
 }
 
+static void test_read(void)
+{
+	struct cpu_counters before = {{100, 0, 0, 900}}, after = {{115, 0, 5, 955, 5, 0, 0, 20}};
+	struct load load;
+
+	load_init(&load, 100);
+	statistics_read(&load, values);
+	ok(isnan(values[STATISTIC_DEMAND]) && isnan(values[STATISTIC_UTILIZATION]) &&
+			isnan(values[STATISTIC_STEAL]) && isnan(values[STATISTIC_MEMORY]),
+		"before anything is sampled there are no values");
+	(void)load_add(&load, SECOND, &before);
+	(void)load_add(&load, 2 * SECOND, &after);
+	load.ram = (struct memory){.total = 1000, .available = 250};
+	statistics_read(&load, values);
+	ok(fabs(values[STATISTIC_DEMAND] - 40) < 1e-9 &&
+			fabs(values[STATISTIC_UTILIZATION] - 20) < 1e-9 &&
+			fabs(values[STATISTIC_STEAL] - 20) < 1e-9,
+		"the last second's shares are in percent");
+	ok(fabs(values[STATISTIC_MEMORY] - 75) < 1e-9, "and memory is what is not available");
+}
+
 static void test_close(void)
 {
 	begin(60, 0);
@@ -147,6 +168,7 @@ int main(void)
 	test_missed();
 	test_clock();
 	test_close();
+	test_read();
 	is_str(statistic_name(STATISTIC_MEMORY), "memory", "metrics have names");
 	is_str(statistic_name(STATISTIC_DISK + 63), "disk", "that of volumes is the same");
 	return done_testing();
