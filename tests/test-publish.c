@@ -111,7 +111,7 @@ static void test_query_bounds(void)
 {
 	struct publish_labels labels = {
 		.namespace = "n", .instance = "i-0aa", .seconds = 10, .volumes = volumes};
-	static char group[PUBLISH_GROUP_MAX + 1], namespace[200001],
+	static char group[PUBLISH_GROUP_MAX + 1], namespace[94175],
 		name[] = "a-name-of-thirty-two-characters-";
 	struct query query = {0};
 	size_t n;
@@ -316,6 +316,7 @@ static void test_who(void)
 	ok(fake_aws_n_calls == 0 && counters().held == 3 && !publish_has_group(on.publish),
 		"while it is not known whose metrics they are, they are held");
 	publish_set_group(on.publish, "web");
+	is_int((long long)counters().held, 6, "counted under both names, once these are known");
 	second(1);
 	run_until_calls(1);
 	ok(publish_has_group(on.publish) && fake_aws_n_calls == 1 && counters().published == 8,
@@ -344,6 +345,12 @@ static void test_outage(void)
 	ok(strstr(fake_aws_calls[3].query, "member.4.") &&
 			!strstr(fake_aws_calls[3].query, "member.5."),
 		"in one call");
+	second(9);
+	second(8);
+	run_until_calls(5);
+	ok(strstr(fake_aws_calls[4].query, "member.1.StatisticValues.Sum=1&") &&
+			strstr(fake_aws_calls[4].query, "member.2.StatisticValues.Sum=9&"),
+		"after them come the next ones");
 	ok(on.n_bad == 1 && on.n_good == 1, "that it fails is said once, and that it works again");
 	end();
 }
@@ -410,6 +417,7 @@ static void test_bound(void)
 	run_for(100 * MS);
 	is_int((long long)counters().held, 0, "  it is not taken for another");
 	is_int((long long)counters().dropped, 6, "  and those beyond the bound are dropped");
+	is_int((long long)counters().published, 1 + PUBLISH_HELD_MAX, "  and no others");
 	end();
 }
 
@@ -433,14 +441,16 @@ static void test_one_at_a_time(void)
 {
 	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 60}, {.action = PUT});
 	begin_known();
-	seconds(2);
+	seconds(4);
 	for (unsigned i = 0; i < 5; i++) {
 		run_for(5 * MS);
 		second(1);
 	}
 	is_int((long long)fake_aws_n_calls, 1, "one call at a time");
 	run_until_calls(2);
-	ok(fake_aws_n_calls == 2 && counters().published == 6, "the rest goes when it is over");
+	ok(fake_aws_n_calls == 2 && counters().published == 8 &&
+			strstr(fake_aws_calls[1].query, "member.1.StatisticValues.Sum=3&"),
+		"the rest goes when it is over");
 	end();
 }
 
