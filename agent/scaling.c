@@ -26,7 +26,7 @@ struct publish *scaling_publish(const struct scaling *scaling)
 	return scaling ? scaling->publish : NULL;
 }
 
-void scaling_set_group(struct scaling *scaling, const char *name)
+static void set_group(struct scaling *scaling, const char *name)
 {
 	struct err err;
 
@@ -36,14 +36,22 @@ void scaling_set_group(struct scaling *scaling, const char *name)
 	}
 }
 
-/* Until there is an answer it publishes as an instance of no group. */
+void scaling_set_group(struct scaling *scaling, const char *name)
+{
+	scaling->group = group_free(scaling->group);
+	set_group(scaling, name);
+}
+
+/* Until there is an answer it publishes as an instance of no group; that is said once. */
 static void on_group(const char *name, const char *words, void *userdata)
 {
 	struct scaling *scaling = userdata;
+	bool known = publish_has_group(scaling->publish);
 	struct err err;
 
-	scaling_set_group(scaling, name);
-	if (!words)
+	if (!words || !known)
+		set_group(scaling, name);
+	if (!words || known)
 		return;
 	err_set(&err, 0, "the Auto Scaling group is not known: %s", words);
 	scaling->said(false, err.text, scaling->userdata);
@@ -63,7 +71,7 @@ void scaling_identify(struct scaling *scaling, const struct metadata *metadata)
 	if (!group)
 		group = metadata_value(metadata, "tag:" AUTOSCALING_GROUP_TAG);
 	if (group) {
-		scaling_set_group(scaling, group);
+		set_group(scaling, group);
 		return;
 	}
 	r = group_new(scaling->event, scaling->aws, id, on_group, scaling, &scaling->group);

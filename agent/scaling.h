@@ -28,7 +28,7 @@ struct scaling *scaling_free(struct scaling *scaling);
 /* Who this is, whenever that is known; NULL: it is not. */
 void scaling_identify(struct scaling *scaling, const struct metadata *metadata);
 
-/* Somebody else has learnt the group's name (NULL: it is in none). */
+/* Somebody else has learnt the group's name (NULL: it is in none); nobody is asked any more. */
 void scaling_set_group(struct scaling *scaling, const char *name);
 
 /* The second that ends now is over, and sampled. */
