@@ -85,6 +85,7 @@ static size_t collect_counters(struct agent *agent)
 
 	counters[n++] = (struct metric_counter){"instanced_http_requests",
 		"Requests that were understood, whatever the answer.", agent->requests};
+	n += scaling_counters(agent->scaling, counters + n);
 	return n;
 }
 
@@ -150,7 +151,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 	if (r < 0 && r != -ENODATA)
 		log_warning("load sample: %s", strerror(-r));
 	if (r == 0 && agent->scaling)
-		scaling_second(agent->scaling, &agent->load);
+		scaling_second(agent->scaling, &agent->load, agent->space);
 	(void)sd_event_now(agent->event, CLOCK_MONOTONIC, &now);
 	if (now - usec > SECOND) /* after a suspend: no burst of samples */
 		usec = now;

@@ -94,6 +94,31 @@ void scaling_second(struct scaling *scaling, const struct load *load, const stru
 		publish_add(scaling->publish, now_usec, values);
 }
 
+size_t scaling_counters(
+	const struct scaling *scaling, struct metric_counter ret_counters[static SCALING_COUNTERS])
+{
+	struct publish_counters counters;
+
+	if (!scaling)
+		return 0;
+	counters = publish_counters(scaling->publish);
+	memcpy(ret_counters,
+		(const struct metric_counter[SCALING_COUNTERS]){
+			{"instanced_cloudwatch_metrics_published", "Metrics that CloudWatch took.",
+				counters.published},
+			{"instanced_cloudwatch_metrics_dropped",
+				"Metrics that were held for too long, or too many.",
+				counters.dropped},
+			{"instanced_cloudwatch_metrics_refused", "Metrics that CloudWatch refused.",
+				counters.refused},
+			{"instanced_cloudwatch_calls", "Calls of PutMetricData.", counters.calls},
+			{"instanced_cloudwatch_calls_failed", "Those of them that failed.",
+				counters.failures},
+		},
+		SCALING_COUNTERS * sizeof *ret_counters);
+	return SCALING_COUNTERS;
+}
+
 int scaling_new(sd_event *event, struct aws *aws, const struct config *config, scaling_said said,
 	void *userdata, struct scaling **ret_scaling)
 {

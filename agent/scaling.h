@@ -12,6 +12,7 @@
 #include "config.h"
 #include "load.h"
 #include "metadata.h"
+#include "metrics.h"
 #include "publish.h"
 #include "space.h"
 
@@ -34,7 +35,12 @@ void scaling_set_group(struct scaling *scaling, const char *name);
 /* The second that ends now is over, and sampled. */
 void scaling_second(struct scaling *scaling, const struct load *load, const struct space *space);
 
-/* publish_last(), publish_busy(), publish_counters() for these. */
+/* Its publisher, for publish_last() and publish_busy(); NULL has none. */
 struct publish *scaling_publish(const struct scaling *scaling);
+
+/* What it counts: publish_counters(), for people and Prometheus. NULL counts nothing. */
+#define SCALING_COUNTERS 5
+size_t scaling_counters(
+	const struct scaling *scaling, struct metric_counter ret_counters[static SCALING_COUNTERS]);
 
 CLEANUP_FOR(scaling, scaling_free);

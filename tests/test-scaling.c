@@ -74,27 +74,36 @@ static void identify(const char *tag)
 		(void)sd_event_run(on.event, 1 * MS);
 }
 
-/* Three seconds of a trace are published; returns the query. */
+/* A second of a trace is published; returns the query. */
 static const char *publish(void)
 {
-	struct cpu_counters counters = {0};
-	uint64_t until, now;
+	struct cpu_counters before = {{0}}, after = {{30, 0, 0, 70}};
 
-	(void)sd_event_now(on.event, CLOCK_MONOTONIC, &now);
-	until = now + 2200 * MS;
-	for (uint64_t second = 1; now < until && !fake_aws_count(PUT); second++) {
-		counters.ticks[CPU_USER] += 30;
-		counters.ticks[CPU_IDLE] += 70;
-		(void)load_add(&on.load, second * SECOND, &counters);
-		scaling_second(on.scaling, &on.load, on.space);
-		for (int i = 0; i < 10; i++)
-			(void)sd_event_run(on.event, 10 * MS);
-		(void)sd_event_now(on.event, CLOCK_MONOTONIC, &now);
-	}
+	(void)load_add(&on.load, SECOND, &before);
+	(void)load_add(&on.load, 2 * SECOND, &after);
+	scaling_second(on.scaling, &on.load, on.space);
+	publish_last(scaling_publish(on.scaling));
+	for (int i = 0; i < 100 && publish_busy(scaling_publish(on.scaling)); i++)
+		(void)sd_event_run(on.event, 10 * MS);
 	for (size_t i = 0; i < fake_aws_n_calls; i++)
 		if (fake_aws_calls[i].action == PUT)
 			return fake_aws_calls[i].query;
 	return "";
+}
+
+static void test_counters(void)
+{
+	struct metric_counter counters[SCALING_COUNTERS];
+
+	FAKE_AWS_SCRIPT({.action = PUT});
+	begin("web");
+	identify(NULL);
+	(void)publish();
+	is_int((long long)scaling_counters(on.scaling, counters), SCALING_COUNTERS, "it counts");
+	is_str(counters[0].name, "instanced_cloudwatch_metrics_published", "what was published");
+	is_int((long long)counters[0].value, 6, "three metrics under two names");
+	end();
+	is_int((long long)scaling_counters(NULL, counters), 0, "NULL counts nothing");
 }
 
 static void test_configured(void)
@@ -183,5 +192,6 @@ int main(void)
 	test_tagged();
 	test_asked();
 	test_told();
+	test_counters();
 	return done_testing();
 }
