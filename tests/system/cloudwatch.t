@@ -108,6 +108,7 @@ for name in aa bb; do
 done
 control good PUT credentials "$rotated" >/dev/null
 control good DELETE "credentials/$first_key" >/dev/null
+kill -HUP "${agents[bb]}" # it begins anew; what it holds goes first
 until [ $(($(date +%s) - began)) -ge 22 ]; do sleep 0.2; done
 
 is "while nothing can be published, an agent serves" \
@@ -118,7 +119,8 @@ counter() { # NAME COUNTER
 }
 [ "$(counter aa metrics_published)" -ge 10 ] && [ "$(counter aa calls)" -ge 1 ]
 ok $? "/metrics counts what was published" "$(curl -s "${urls[aa]}/metrics" | grep cloudwatch)"
-[ "$(counter dd metrics_published)" = 0 ] && [ "$(counter dd calls_failed)" -ge 1 ]
+failed() { [ "$(counter "$1" calls_failed)" -ge 1 ]; }
+wait_for 20 failed dd && [ "$(counter dd metrics_published)" = 0 ]
 ok $? "and calls that failed" "$(curl -s "${urls[dd]}/metrics" | grep cloudwatch)"
 df --block-size=1 --output=size,avail "$work/aa/data" >"$work/df"
 is "whose service is away has published nothing" "$(control away GET metrics)" "[]"
@@ -205,6 +207,9 @@ ok("which have all their seconds, but for one or two", all(
 seconds = sum(each[0] for each in demand.values())
 ok("the seconds of all periods are those of the agent's life", abs(
     seconds - (ended - began)) <= 5, (seconds, ended - began))
+again = sum(each[0] for each in good["i-0bb", "demand"].values())
+ok("also of one that began anew meanwhile", abs(again - (ended - began)) <= 6,
+   (good["i-0bb", "demand"], ended - began))
 ok("minimum, mean and maximum are in order, and shares", all(
     0 <= low <= total / count + 1e-6 and total / count <= high + 1e-6 <= 100.001
     for each in good.values() for count, total, low, high in each.values()), good)
@@ -243,7 +248,8 @@ while IFS='|' read -r bad name note; do
 done < <($python "$work/numbers.py" "$work" $PERIOD "$began" "$ended" || echo "1|numbers.py runs to its end|")
 is "throttled, reset and unavailable it was" "$(jq -r .fault "$work/away.calls" | sort -u | xargs)" \
 	"null reset throttle unavailable"
-is "and what was held went in one call" "$(calls away 'select(.status == 200)' | wc -l)" 1
+[ "$(calls away 'select(.status == 200)' | wc -l)" -le 2 ]
+ok $? "and what was held went in one call, or in two" "$(calls away '[.status, .bytes]')"
 
 # -- words --
 
