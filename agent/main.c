@@ -23,6 +23,7 @@
 #include "lifecycle.h"
 #include "load.h"
 #include "log.h"
+#include "scaling.h"
 #include "server.h"
 #include "space.h"
 #include "view.h"
@@ -46,8 +47,9 @@ struct agent {
 	struct load load;
 	struct watch *watch;
 	struct cloud cloud;
+	struct health *health; /* NULL until an app wants to be asked */
 	struct lifecycle *lifecycle;
-	struct health *health;
+	struct scaling *scaling; /* NULL: nothing is published */
 	struct space *space;
 	struct agent_check *agent_check; /* NULL unless configured */
 	struct server *server;
@@ -58,7 +60,8 @@ struct agent {
 	enum status status;
 	time_t since;
 	uint64_t *ready_usec; /* view.h; kept over a reload */
-	bool draining;
+	bool draining, reloading;
+	bool last; /* what was to be published is on its way */
 	uint64_t requests;
 };
 
@@ -84,6 +87,7 @@ static size_t collect_counters(struct agent *agent)
 
 	counters[n++] = (struct metric_counter){"instanced_http_requests",
 		"Requests that were understood, whatever the answer.", agent->requests};
+	n += scaling_counters(agent->scaling, counters + n);
 	return n;
 }
 
@@ -152,6 +156,8 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 
 	if (r < 0 && r != -ENODATA)
 		log_warning("load sample: %s", strerror(-r));
+	if (r == 0 && agent->scaling)
+		scaling_second(agent->scaling, &agent->load, agent->space);
 	(void)sd_event_now(agent->event, CLOCK_MONOTONIC, &now);
 	if (now - usec > SECOND) /* after a suspend: no burst of samples */
 		usec = now;
@@ -165,9 +171,9 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int watch_health(struct agent *agent, const struct state_item *item)
 {
-	int r = 0;
+	int r = cloud_http(&agent->cloud, agent->event, NULL);
 
-	if (!agent->health)
+	if (r == 0 && !agent->health)
 		r = health_new(agent->event, agent->cloud.http, &agent->config->health, render_soon,
 			agent, &agent->health);
 	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
@@ -207,6 +213,8 @@ static void on_state(void *userdata)
 		health_end(agent->health);
 	follow_space(agent, state);
 	lifecycle_follow(agent->lifecycle, state, watch_drain(agent->watch));
+	if (agent->scaling)
+		scaling_identify(agent->scaling, state ? state->metadata : NULL);
 	(void)on_render(NULL, agent); /* now: the view still borrows of the state before */
 }
 
@@ -284,16 +292,38 @@ static int load_config(
 	return r;
 }
 
+/* When all have their answers, or their time is over: what is held goes, and then this agent. */
+static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct agent *agent = userdata;
+	struct publish *publish = scaling_publish(agent->scaling);
+	uint64_t step = SECOND / 50;
+	bool waits = !agent->last && !agent->reloading && server_connections(agent->server) > 0 &&
+		     agent->config->lifecycle.drain_usec >= step;
+
+	if (waits)
+		agent->config->lifecycle.drain_usec -= step;
+	else if (!agent->last && publish)
+		publish_last(publish);
+	agent->last = !waits;
+	if (!waits && !publish_busy(publish))
+		return sd_event_exit(agent->event, agent->reloading ? RELOAD : 0);
+	(void)sd_event_source_set_time(source, usec + step);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* Begins anew with what is configured now; what has an error does not replace what works. */
 static void reload(struct agent *agent)
 {
 	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
 	_cleanup_(config_free_p) struct config *config = NULL;
 
-	if (agent->draining || load_config(agent->places, &user_data, &config) < 0)
+	if (agent->end || load_config(agent->places, &user_data, &config) < 0)
 		return;
 	log_notice("reading the configuration again");
-	(void)sd_event_exit(agent->event, RELOAD);
+	agent->reloading = true;
+	(void)sd_event_add_time_relative(
+		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -314,19 +344,30 @@ static void on_user_data(void *userdata)
 		reload(agent);
 }
 
-/* -- beginning and end -- */
+/* -- publishing -- */
 
-static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_scaling(bool works, const char *words, void *userdata)
 {
-	struct agent *agent = userdata;
-	uint64_t step = SECOND / 50;
-
-	if (server_connections(agent->server) == 0 || agent->config->lifecycle.drain_usec < step)
-		return sd_event_exit(agent->event, 0);
-	agent->config->lifecycle.drain_usec -= step;
-	(void)sd_event_source_set_time(source, usec + step);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	(void)userdata;
+	log_print(works ? LOG_NOTICE : LOG_WARNING, "scaling: %s", words);
 }
+
+static int start_scaling(struct agent *agent, struct err *err)
+{
+	int r;
+
+	if (!agent->config->scaling.cloudwatch)
+		return 0;
+	r = cloud_open(
+		&agent->cloud, agent->event, agent->places->imds, agent->config->aws.endpoint, err);
+	if (r < 0)
+		return r;
+	r = scaling_new(
+		agent->event, agent->cloud.aws, agent->config, on_scaling, agent, &agent->scaling);
+	return r < 0 ? err_set(err, r, "scaling: %m") : 0;
+}
+
+/* -- beginning and end -- */
 
 /* TERM, INT: who is in the middle of a request gets an answer, a 503; nobody else gets in. */
 static int on_terminate(
@@ -341,6 +382,8 @@ static int on_terminate(
 	(void)sd_notify(0, "STOPPING=1");
 	(void)on_render(NULL, agent);
 	server_drain(agent->server);
+	agent->reloading = agent->last = false;
+	agent->end = sd_event_source_disable_unref(agent->end);
 	return sd_event_add_time_relative(
 		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
@@ -409,6 +452,7 @@ static void agent_stop(struct agent *agent)
 	space_free(agent->space);
 	health_free(agent->health);
 	lifecycle_free(agent->lifecycle);
+	scaling_free(agent->scaling);
 	cloud_close(&agent->cloud);
 	watch_free(agent->watch);
 	view_release(&agent->view);
@@ -441,6 +485,8 @@ static int agent_run(const struct places *places, uint64_t *ready_usec)
 	if (r == 0)
 		r = start_lifecycle(&agent, &err);
 	if (r == 0)
+		r = start_scaling(&agent, &err);
+	if (r == 0)
 		r = start_answering(&agent, &err);
 	if (r < 0)
 		log_error("%s", err.text);
@@ -457,7 +503,7 @@ static const char help[] =
 	"\nOptions:\n"
 	"  --config FILE   configuration; conf.d/*.conf beside it are read after it\n"
 	"                  (default " CONFIG_PATH_DEFAULT ")\n"
-	"  --imds URL      metadata service (default " IMDS_URL_DEFAULT ")\n"
+	"  --imds URL      metadata service, also unix:/PATH (default " IMDS_URL_DEFAULT ")\n"
 	"  --run DIR       the agent's own directory, where root sees what it asks for\n"
 	"                  (default " DRAIN_RUN_DEFAULT ")\n"
 	"  --state DIR     where instancectl apply writes the state "
