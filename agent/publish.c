@@ -72,8 +72,7 @@ static void forget(struct publish *publish, size_t periods, uint64_t *counter)
 	backlog_drop(&publish->backlog, periods);
 }
 
-/* What CloudWatch would not take, as after the clock was set: it refuses a call for one of these.
- */
+/* CloudWatch refuses a whole call for one of these; the clock may have been set. */
 static void forget_outdated(struct publish *publish, uint64_t now)
 {
 	struct backlog *backlog = &publish->backlog;

@@ -45,12 +45,10 @@ struct publish_counters {
 	size_t held; /* now */
 };
 
-/* In words for people, when publishing fails for the first time or anew, and when it works again.
- */
+/* In words for people: when publishing begins to fail, and when it works again. */
 typedef void (*publish_said)(bool works, const char *words, void *userdata);
 
-/* `aws` and `config` must outlive it. Nothing is sent before both the next functions were called.
- */
+/* `aws` and `config` must outlive it. Nothing is sent until both instance and group are set. */
 int publish_new(sd_event *event, struct aws *aws, const struct config *config, publish_said said,
 	void *userdata, struct publish **ret_publish);
 struct publish *publish_free(struct publish *publish);
