@@ -83,6 +83,7 @@ sleep 1
 metadata autoscaling/target-lifecycle-state Terminated
 wait_until 60 phase_is draining
 like "when it does, the agent asks, and connections are waited for" "$(record reason)" "the target lifecycle state is Terminated"
+guest 'systemctl kill --signal=KILL instance-drain.service' # it is started again, and goes on
 wait $slow
 is "who is being answered gets all of it" "$? $(<"$work/slow")" "0 done"
 wait_until 60 phase_is drained
@@ -93,6 +94,7 @@ is "drain.d was run as root, with the whole machine to write to" "$(guest 'cat /
 	"lifecycle the target lifecycle state is Terminated $(metadata instance-id) inactive 0"
 wait_until 30 answered
 is "nothing else of the machine's has failed" "$(guest 'systemctl --failed --no-legend --plain')" ""
+like "who drained was killed, and followed by one who went on" "$(journal)" "going on with a drain that was cut off"
 like "the journal has each step" "$(journal)" "connections *port 80*none left*app web *stop*drain.d *10-note*drained: "
 guest 'instancectl apply' >"$work/out"
 like "apply starts nothing" "$(active instance-app-web) $(<"$work/out")" "inactive *run *the instance is drained"
