@@ -21,10 +21,22 @@ static size_t collect_checks(struct agent *agent)
 static size_t collect_counters(struct agent *agent)
 {
 	struct metric_counter *counters = agent->counters;
+	struct notices_count polls = {0};
 	size_t n = 0;
 
+	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
+		struct notices_count one =
+			lifecycle_notices_counted(agent->lifecycle, (enum notice_kind)kind);
+
+		polls.asked += one.asked;
+		polls.failed += one.failed;
+	}
 	counters[n++] = (struct metric_counter){"instanced_http_requests",
 		"Requests that were understood, whatever the answer.", agent->requests};
+	counters[n++] = (struct metric_counter){"instanced_metadata_polls",
+		"Times that the metadata service was asked for notices.", polls.asked};
+	counters[n++] = (struct metric_counter){"instanced_metadata_polls_failed",
+		"Those of them without an answer that makes sense.", polls.failed};
 	n += scaling_counters(agent->scaling, counters + n);
 	return n;
 }

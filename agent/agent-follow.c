@@ -37,9 +37,9 @@ void agent_on_user_data(void *userdata)
 
 static int watch_health(struct agent *agent, const struct state_item *item)
 {
-	int r = cloud_http(&agent->cloud, agent->event, NULL);
+	int r = 0;
 
-	if (r == 0 && !agent->health)
+	if (!agent->health)
 		r = health_new(agent->event, agent->cloud.http, &agent->config->health,
 			agent_render_soon, agent, &agent->health);
 	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);

@@ -13,18 +13,21 @@ static void on_said(int level, const char *words, void *userdata)
 	log_print(level, "%s", words);
 }
 
+static void on_group(const char *name, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	if (agent->scaling)
+		scaling_set_group(agent->scaling, name);
+}
+
 int agent_start_lifecycle(struct agent *agent, struct err *err)
 {
 	static const struct lifecycle_events events = {
-		.changed = agent_render_soon, .said = on_said};
-	const struct config *config = agent->config;
-	int r = cloud_open(
-		&agent->cloud, agent->event, agent->places->imds, config->aws.endpoint, err);
-
-	if (r < 0)
-		return r;
-	r = lifecycle_new(agent->event, agent->cloud.imds, agent->cloud.aws, config,
+		.changed = agent_render_soon, .group = on_group, .said = on_said};
+	int r = lifecycle_new(agent->event, agent->cloud.imds, agent->cloud.aws, agent->config,
 		agent->places->run, &events, agent, &agent->lifecycle);
+
 	return r < 0 ? err_set(err, r, "lifecycle: %m") : 0;
 }
 
@@ -36,16 +39,11 @@ static void on_scaling(bool works, const char *words, void *userdata)
 
 int agent_start_scaling(struct agent *agent, struct err *err)
 {
-	int r;
+	int r = 0;
 
-	if (!agent->config->scaling.cloudwatch)
-		return 0;
-	r = cloud_open(
-		&agent->cloud, agent->event, agent->places->imds, agent->config->aws.endpoint, err);
-	if (r < 0)
-		return r;
-	r = scaling_new(
-		agent->event, agent->cloud.aws, agent->config, on_scaling, agent, &agent->scaling);
+	if (agent->config->scaling.cloudwatch)
+		r = scaling_new(agent->event, agent->cloud.aws, agent->config, on_scaling, agent,
+			&agent->scaling);
 	return r < 0 ? err_set(err, r, "scaling: %m") : 0;
 }
 

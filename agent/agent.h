@@ -27,7 +27,7 @@
 #include "watch.h"
 
 #define AGENT_SECOND       1000000ull
-#define AGENT_COUNTERS_MAX 16
+#define AGENT_COUNTERS_MAX (3 + SCALING_COUNTERS)
 #define AGENT_RELOAD       100 /* the loop's end when there is another configuration */
 
 struct places {

@@ -28,6 +28,9 @@ static int agent_run(const struct places *places, uint64_t *ready_usec)
 	if (r == 0)
 		r = agent_start_loop(&agent, &err);
 	if (r == 0)
+		r = cloud_open(
+			&agent.cloud, agent.event, places->imds, agent.config->aws.endpoint, &err);
+	if (r == 0)
 		r = agent_start_lifecycle(&agent, &err);
 	if (r == 0)
 		r = agent_start_scaling(&agent, &err);

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "autoscaling.h"
 #include "err.h"
-#include "group.h"
 
 struct scaling {
 	sd_event *event;
@@ -18,7 +16,6 @@ struct scaling {
 	scaling_said said;
 	void *userdata;
 	struct publish *publish;
-	struct group *group; /* NULL: nobody has to be asked */
 };
 
 struct publish *scaling_publish(const struct scaling *scaling)
@@ -38,45 +35,19 @@ static void set_group(struct scaling *scaling, const char *name)
 
 void scaling_set_group(struct scaling *scaling, const char *name)
 {
-	scaling->group = group_free(scaling->group);
-	set_group(scaling, name);
-}
-
-/* Until there is an answer it publishes as an instance of no group; that is said once. */
-static void on_group(const char *name, const char *words, void *userdata)
-{
-	struct scaling *scaling = userdata;
-	bool known = publish_has_group(scaling->publish);
-	struct err err;
-
-	if (!words || !known)
+	if (!scaling->config->scaling.group && (name || !publish_has_group(scaling->publish)))
 		set_group(scaling, name);
-	if (!words || known)
-		return;
-	err_set(&err, 0, "the Auto Scaling group is not known: %s", words);
-	scaling->said(false, err.text, scaling->userdata);
 }
 
 void scaling_identify(struct scaling *scaling, const struct metadata *metadata)
 {
 	const char *id = metadata ? metadata->fields[METADATA_INSTANCE_ID] : NULL;
-	const char *group = scaling->config->scaling.group;
-	int r;
 
 	if (!id)
 		return;
 	publish_set_instance(scaling->publish, id);
-	if (scaling->group || publish_has_group(scaling->publish))
-		return;
-	if (!group)
-		group = metadata_value(metadata, "tag:" AUTOSCALING_GROUP_TAG);
-	if (group) {
-		set_group(scaling, group);
-		return;
-	}
-	r = group_new(scaling->event, scaling->aws, id, on_group, scaling, &scaling->group);
-	if (r < 0)
-		on_group(NULL, strerror(-r), scaling);
+	if (scaling->config->scaling.group && !publish_has_group(scaling->publish))
+		set_group(scaling, scaling->config->scaling.group);
 }
 
 void scaling_second(struct scaling *scaling, const struct load *load, const struct space *space)
@@ -143,7 +114,6 @@ struct scaling *scaling_free(struct scaling *scaling)
 {
 	if (!scaling)
 		return NULL;
-	group_free(scaling->group);
 	publish_free(scaling->publish);
 	(void)sd_event_unref(scaling->event);
 	free(scaling);

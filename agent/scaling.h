@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scaling: [scaling] of the configuration: each second of the agent goes to publish.h, under the
- * names that are learnt. The Auto Scaling group is the configured one, else that of the tag
- * aws:autoscaling:groupName, else what the API says.
+ * names that are learnt. The Auto Scaling group is the configured one, else what lifecycle.h has
+ * learnt; until that is known, nothing is sent.
  */
 #pragma once
 
@@ -29,7 +29,10 @@ struct scaling *scaling_free(struct scaling *scaling);
 /* Who this is, whenever that is known; NULL: it is not. */
 void scaling_identify(struct scaling *scaling, const struct metadata *metadata);
 
-/* Somebody else has learnt the group's name (NULL: it is in none); nobody is asked any more. */
+/*
+ * The group's name is known; NULL: it is in none, or cannot be known now, and publishes as an
+ * instance of none. Changes nothing where configuration says it.
+ */
 void scaling_set_group(struct scaling *scaling, const char *name);
 
 /* The second that ends now is over, and sampled. */

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../agent/scaling.h"
 
-#include <errno.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "fake-aws.h"
 #include "tap.h"
 
-#define MS       1000ull
-#define SECOND   1000000ull
-#define DESCRIBE AWS_DESCRIBE_AUTO_SCALING_INSTANCES
-#define PUT      AWS_PUT_METRIC_DATA
-
-/* Stands in for the C library's: what waits for a random time does not wait. */
-ssize_t getrandom(void *buffer, size_t length, unsigned flags)
-{
-	(void)flags;
-	memset(buffer, 0, length);
-	return (ssize_t)length;
-}
+#define MS     1000ull
+#define SECOND 1000000ull
+#define PUT    AWS_PUT_METRIC_DATA
 
 static struct {
 	sd_event *event;
@@ -59,19 +48,14 @@ static void end(void)
 	on.event = sd_event_unref(on.event);
 }
 
-static struct metadata metadata = {.fields = {[METADATA_INSTANCE_ID] = (char *)"i-0aa"}};
-
-/* Who it is is told twice, as states come and go; then until nothing is under way. */
-static void identify(const char *tag)
+/* Who it is is told twice, as states come and go. */
+static void identify(void)
 {
-	metadata.n_tags = tag != NULL;
-	metadata.tags[0].key = (char *)"aws:autoscaling:groupName";
-	metadata.tags[0].value = (char *)tag;
+	static struct metadata metadata = {.fields = {[METADATA_INSTANCE_ID] = (char *)"i-0aa"}};
+
 	scaling_identify(on.scaling, NULL);
 	scaling_identify(on.scaling, &metadata);
 	scaling_identify(on.scaling, &metadata);
-	for (int i = 0; i < 20; i++)
-		(void)sd_event_run(on.event, 1 * MS);
 }
 
 /* A second of a trace is published; returns the query. */
@@ -97,7 +81,7 @@ static void test_counters(void)
 
 	FAKE_AWS_SCRIPT({.action = PUT});
 	begin("web");
-	identify(NULL);
+	identify();
 	(void)publish();
 	is_int((long long)scaling_counters(on.scaling, counters), SCALING_COUNTERS, "it counts");
 	is_str(counters[0].name, "instanced_cloudwatch_metrics_published", "what was published");
@@ -112,74 +96,39 @@ static void test_configured(void)
 
 	FAKE_AWS_SCRIPT({.action = PUT});
 	begin("configured");
-	identify("tagged");
+	identify();
+	scaling_set_group(on.scaling, "told");
 	query = publish();
 	ok(strstr(query, "Value=configured&") && strstr(query, "Value=i-0aa&"),
-		"the group is the configured one");
-	is_int((long long)fake_aws_count(DESCRIBE), 0, "nobody is asked");
+		"the group is the configured one, whatever is told");
 	ok(strstr(query, "StatisticValues.Maximum=30"), "what is published is what was sampled");
-	end();
-}
-
-static void test_tagged(void)
-{
-	FAKE_AWS_SCRIPT({.action = PUT});
-	begin(NULL);
-	identify("tagged");
-	ok(strstr(publish(), "Value=tagged&"), "else it is that of the tag");
-	is_int((long long)fake_aws_count(DESCRIBE), 0, "nobody is asked");
-	end();
-}
-
-#define ANSWER(id)                                                                                 \
-	"{\"AutoScalingInstances\": [{\"InstanceId\": \"" id                                       \
-	"\", \"AutoScalingGroupName\": \"asked\", \"LifecycleState\": \"InService\", "             \
-	"\"HealthStatus\": \"HEALTHY\"}]}"
-
-static void test_asked(void)
-{
-	FAKE_AWS_SCRIPT({.action = DESCRIBE, .json = ANSWER("i-0aa")}, {.action = PUT});
-	begin(NULL);
-	identify(NULL);
-	is_int((long long)fake_aws_count(DESCRIBE), 1, "else the API is asked, once");
-	is_str(fake_aws_calls[0].query, "InstanceIds.member.1=i-0aa", "for this instance");
-	ok(strstr(publish(), "Value=asked&"), "and says which");
-	is_int(on.n_bad, 0, "without a word");
-	end();
-
-	FAKE_AWS_SCRIPT(
-		{.action = DESCRIBE, .json = "{\"AutoScalingInstances\": []}"}, {.action = PUT});
-	begin(NULL);
-	identify(NULL);
-	ok(publish_has_group(scaling_publish(on.scaling)) &&
-			!strstr(publish(), "AutoScalingGroupName"),
-		"or that it is in none: then there are the instance's metrics alone");
-	is_int(on.n_bad, 0, "without a word, too");
-	end();
-
-	FAKE_AWS_SCRIPT(
-		{.action = DESCRIBE, .result = -EACCES, .words = "not allowed"}, {.action = PUT});
-	begin(NULL);
-	identify(NULL);
-	ok(publish_has_group(scaling_publish(on.scaling)), "as it does without an answer");
-	is_str(on.words, "the Auto Scaling group is not known: not allowed", "which is said");
-	is_int((long long)fake_aws_count(DESCRIBE), 1, "and not asked at once again");
 	end();
 }
 
 static void test_told(void)
 {
-	FAKE_AWS_SCRIPT({.action = DESCRIBE, .delay_ms = FAKE_AWS_SILENT}, {.action = PUT});
+	FAKE_AWS_SCRIPT({.action = PUT});
 	begin(NULL);
-	identify(NULL);
-	ok(!publish_has_group(scaling_publish(on.scaling)), "while it is asked nothing is sent");
+	identify();
+	ok(!publish_has_group(scaling_publish(on.scaling)),
+		"while it is not known nothing is sent");
 	scaling_set_group(on.scaling, "told");
-	ok(strstr(publish(), "Value=told&"), "unless somebody else has learnt the name");
+	scaling_set_group(on.scaling, NULL);
+	ok(strstr(publish(), "Value=told&"), "then it is sent, and a name that is known stays");
 	end();
-	is_int((long long)fake_aws_pending(), 0, "the end is the end of the question");
+
+	FAKE_AWS_SCRIPT({.action = PUT});
+	begin(NULL);
+	identify();
+	scaling_set_group(on.scaling, NULL);
+	ok(publish_has_group(scaling_publish(on.scaling)) &&
+			!strstr(publish(), "AutoScalingGroupName"),
+		"in no group there are the instance's metrics alone");
+	is_int(on.n_bad, 0, "without a word");
+	end();
 
 	begin("gr\303\266n");
-	identify(NULL);
+	identify();
 	is_str(on.words, "CloudWatch takes no name like that of the group gr\303\266n",
 		"a name that CloudWatch does not take is told of");
 	end();
@@ -189,8 +138,6 @@ static void test_told(void)
 int main(void)
 {
 	test_configured();
-	test_tagged();
-	test_asked();
 	test_told();
 	test_counters();
 	return done_testing();
