@@ -65,6 +65,13 @@ static void decide_soon(struct lifecycle *lifecycle)
 	(void)sd_event_source_set_enabled(lifecycle->next, SD_EVENT_ONESHOT);
 }
 
+/* Whoever publishes waits for the name, or to be told that there is none to be had. */
+static void tell_group(struct lifecycle *lifecycle, const char *name)
+{
+	if (lifecycle->events.group)
+		lifecycle->events.group(name, lifecycle->userdata);
+}
+
 /* -- one call at a time -- */
 
 /* What was done is kept where it cannot be asked for. */
@@ -107,6 +114,8 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 	lifecycle->facts.now = state_now();
 	if (r == 0)
 		r = lifecycle_call_take(&lifecycle->facts, self, &lifecycle->step, answer, &words);
+	if (action == LIFECYCLE_ASK_STATE)
+		tell_group(lifecycle, r == 0 && self->group[0] ? self->group : NULL);
 	if (r < 0) {
 		note_failure(lifecycle, r, words.text);
 		return;
@@ -116,8 +125,6 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 		say(lifecycle, LOG_NOTICE, "%s", words.text);
 	if (lifecycle_call_is_kept(action))
 		keep(lifecycle);
-	if (action == LIFECYCLE_ASK_STATE && self->group[0] && lifecycle->events.group)
-		lifecycle->events.group(self->group, lifecycle->userdata);
 }
 
 static void act(struct lifecycle *lifecycle)
@@ -203,6 +210,8 @@ static void note_target(struct lifecycle *lifecycle)
 	facts->hooks_known = false;
 	facts->not_before[LIFECYCLE_ASK_STATE] = 0;
 	lifecycle->stale = true;
+	if (!facts->target[0] && !facts->tagged)
+		tell_group(lifecycle, NULL);
 }
 
 static void note_rotation(struct lifecycle *lifecycle)
@@ -266,8 +275,8 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 	facts->tagged = group != NULL;
 	facts->wants_group = config->scaling.cloudwatch && !group && !config->scaling.group;
 	facts->first_ask = state_now() + lifecycle_spread(self->instance_id);
-	if (group && lifecycle->events.group)
-		lifecycle->events.group(group, lifecycle->userdata);
+	if (group)
+		tell_group(lifecycle, group);
 	if (config->lifecycle.signal && !facts->stacked)
 		say(lifecycle, LOG_WARNING,
 			"the metadata service shows no tags of a CloudFormation stack: nothing is "

@@ -158,6 +158,19 @@ const char *watch_index(const struct watch *watch)
 	return watch->index;
 }
 
+/* As far as root has come: one that it has not mounted may be anybody's. */
+static bool should_be_mounted(const struct state_item *item)
+{
+	return item->kind == STATE_VOLUME &&
+	       (item->status == STATE_OK || item->status == STATE_OUTDATED);
+}
+
+bool watch_mounted(const struct watch *watch, const struct state_item *item)
+{
+	return should_be_mounted(item) && watch->mountinfo &&
+	       mounts_show(watch->mountinfo, item->path, item->number, item->device);
+}
+
 const struct drain *watch_drain(const struct watch *watch)
 {
 	return &watch->drain;
@@ -173,10 +186,7 @@ size_t watch_checks(const struct watch *watch, struct check *ret_checks)
 	for (size_t i = 0; watch->state && i < n; i++) {
 		const struct state_item *item = &watch->state->items[i];
 
-		if (item->kind != STATE_VOLUME ||
-			(item->status != STATE_OK && item->status != STATE_OUTDATED) ||
-			mounts_show(watch->mountinfo ? watch->mountinfo : "", item->path,
-				item->number, item->device))
+		if (!should_be_mounted(item) || watch_mounted(watch, item))
 			continue;
 		ret_checks[i].result = CHECK_FAIL;
 		snprintf(ret_checks[i].reason, sizeof ret_checks[i].reason,

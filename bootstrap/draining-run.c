@@ -17,6 +17,17 @@
 
 #define USEC_PER_SEC 1000000ull
 
+/* What a program wrote, or was cut, may end in what is no text any more, nor could be JSON. */
+static void keep_text(char *text)
+{
+	size_t length = strlen(text);
+	json_t *json;
+
+	while (!(json = json_stringn(text, length)) && length > 0)
+		text[--length] = '\0';
+	json_decref(json);
+}
+
 static void tell(const struct draining *draining, enum draining_outcome outcome,
 	const char *subject, const char *what, uint64_t began, const char *text)
 {
@@ -26,20 +37,24 @@ static void tell(const struct draining *draining, enum draining_outcome outcome,
 
 	snprintf(report.subject, sizeof report.subject, "%s", subject);
 	snprintf(report.what, sizeof report.what, "%s", what);
+	keep_text(report.what);
 	draining->tell(&report, draining->userdata);
 }
 
 /* The first that fails is what is remembered. */
 static void tell_end(struct draining *draining, int r, const char *subject, const char *what,
-	uint64_t began, const struct err *err)
+	uint64_t began, struct err *err)
 {
 	char *failed = draining->drain.failed;
 
+	if (r < 0)
+		keep_text(err->text);
 	tell(draining, r < 0 ? DRAINING_FAILED : DRAINING_DONE, subject, what, began,
 		r < 0 ? err->text : "");
-	if (r < 0 && !failed[0])
-		snprintf(failed, sizeof draining->drain.failed, "%.40s%s%.40s: %.160s", subject,
-			*what == '/' ? "" : " ", what, err->text);
+	if (r == 0 || failed[0])
+		return;
+	snprintf(failed, sizeof draining->drain.failed, "%.255s", err->text);
+	keep_text(failed);
 }
 
 static int enter(struct draining *draining, enum drain_phase phase, struct err *err)

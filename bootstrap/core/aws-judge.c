@@ -157,12 +157,19 @@ int aws_url(const struct aws_row *row, const char *endpoint, const char *region,
 	return 0;
 }
 
+/* The first line, and of a character of UTF-8 all or nothing. */
 static void copy(char *to, size_t size, const char *text)
 {
 	size_t n = 0;
 
-	for (; text && *text && *text != '\n' && n + 1 < size; text++)
+	text = text ? text : "";
+	for (; *text && *text != '\n' && n + 1 < size; text++)
 		to[n++] = iscntrl((unsigned char)*text) ? ' ' : *text;
+	if ((*text & 0xc0) == 0x80) {
+		while ((to[n - 1] & 0xc0) == 0x80)
+			n--;
+		n--;
+	}
 	to[n] = '\0';
 }
 

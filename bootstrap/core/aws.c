@@ -182,10 +182,10 @@ static void on_response(struct http_response *response, void *userdata)
 	struct aws_error error = {0};
 
 	call->exchange = NULL;
-	if (response->status) {
+	if (response->status / 100 > 2) {
 		aws_error_read(response->status, response->body, response->length, &error);
 		aws_error_text(call->action, &error, &call->words);
-	} else {
+	} else if (!response->status) {
 		err_set(&call->words, 0, "%s: %s", aws_action_name(call->action), response->reason);
 	}
 	if (is_final(response->error)) {

@@ -21,9 +21,9 @@ in, warm-up, bounds), "Create a target tracking policy using high-resolution met
 10, 30 and 60 seconds), "Set the default instance warmup" of the Auto Scaling User Guide; "Alarm
 evaluation" and "Configuring how CloudWatch alarms treat missing data" of the CloudWatch User Guide.
 
-Assumed, because Amazon documents no numbers: 3 and 15 datapoints and 70 % (what the alarms show that
-it makes for a CPU target, 35 % for 50 %); the same counts of datapoints with periods below a minute;
-the alarms' period is 60 seconds where the metric comes every five minutes; the metric's value in the
+Assumed, because Amazon documents no numbers: 3 and 15 datapoints and 70 % (what the alarms show
+that it makes for a CPU target, 35 % for 50 %); the same counts of datapoints with periods below a
+minute; alarms of 300 seconds where the metric comes every five minutes; the metric's value in the
 formula is the newest datapoint; one instance a minute on the way in; an evaluation range that is
 EXTRA_POINTS longer than the points it asks for, as in Amazon's examples.
 """
@@ -34,6 +34,7 @@ LOW_POINTS = 15
 LOW_SHARE = 0.7
 EXTRA_POINTS = 2
 SCALE_IN_SECONDS = 60
+ROUND_DIGITS = 6  # so that 8.000000001 instances are 8
 EVALUATE_SECONDS = 60
 EVALUATE_FAST_SECONDS = 10  # where the period is below a minute
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
@@ -96,7 +97,7 @@ class Tracker:
         low = self.low.evaluate(now, points, self.period)
         if high == ALARM:
             newest = points[max(start for start in points if start + self.period <= now)]
-            return max(desired, math.ceil(warm * newest / self.target))
+            return max(desired, math.ceil(round(warm * newest / self.target, ROUND_DIGITS)))
         if low == ALARM and self.scale_in and not warming and \
                 now - self.scaled_in >= SCALE_IN_SECONDS:
             self.scaled_in = now
