@@ -11,6 +11,7 @@
 
 #include "ask.h"
 #include "command.h"
+#include "drain.h"
 #include "log.h"
 #include "show.h"
 #include "state.h"
@@ -24,6 +25,7 @@ struct situation {
 	struct check checks[STATUS_CHECKS_MAX];
 	size_t n_checks;
 	enum status status;
+	struct drain drain;
 };
 
 /* The agent tells reasons only to those in `details`; the state knows those of its own. */
@@ -71,7 +73,8 @@ static void look(const struct options *options, const struct config *config,
 	*ret = (struct situation){0};
 	(void)state_read(options->state, &ret->state, NULL);
 	ret->n_checks = state_checks(ret->state, ret->checks);
-	ret->status = status_decide(ret->checks, ret->n_checks, false);
+	(void)drain_read(options->state, &ret->drain, NULL);
+	ret->status = status_decide(ret->checks, ret->n_checks, drain_holds(&ret->drain));
 	ret->agent = ask_agent(config, service, "/instance", &ret->agent_err);
 	status = json_string_value(json_object_get(ret->agent, "status"));
 	for (int s = STATUS_STARTING; status && s <= STATUS_FAILED; s++)
@@ -106,6 +109,10 @@ static void print_head(const struct situation *situation)
 	puts("");
 	if (situation->state && situation->state->reason[0])
 		printf("  %s\n", situation->state->reason);
+	if (drain_holds(&situation->drain))
+		printf("  %s: %s%s%s\n", drain_phase_name(situation->drain.phase),
+			situation->drain.reason, situation->drain.failed[0] ? "; failed: " : "",
+			situation->drain.failed);
 }
 
 static void print_app(const struct state_item *item)
@@ -194,7 +201,7 @@ static void print(const struct options *options, const struct situation *situati
 /* Nothing more will happen by itself, or there is what was waited for. */
 static bool is_final(const struct situation *situation)
 {
-	return status_serves(situation->status) ||
+	return status_serves(situation->status) || situation->drain.phase == DRAIN_DRAINED ||
 	       (situation->status == STATUS_FAILED && situation->state &&
 		       situation->state->settled);
 }
