@@ -14,9 +14,11 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "cloud.h"
 #include "config.h"
 #include "health.h"
 #include "imds.h"
+#include "lifecycle.h"
 #include "load.h"
 #include "log.h"
 #include "network.h"
@@ -28,7 +30,7 @@
 #define RELOAD 100 /* the loop's end when there is another configuration */
 
 struct places {
-	const char *config, *state;
+	const char *config, *state, *imds, *run; /* imds: NULL: its own addresses */
 	bool config_given;
 };
 
@@ -41,10 +43,11 @@ struct agent {
 	size_t n_details;
 	struct load load;
 	struct watch *watch;
-	struct http *http; /* NULL until an app wants to be asked */
+	struct cloud cloud;
+	struct lifecycle *lifecycle;
 	struct health *health;
 	struct server *server;
-	struct check checks[STATUS_CHECKS_MAX]; /* which the view borrows */
+	struct check checks[STATUS_CHECKS_MAX + 1]; /* and "rotation"; the view borrows them */
 	struct view view;
 	sd_event_source *second, *render, *end;
 	enum status status;
@@ -87,9 +90,13 @@ static int on_render(sd_event_source *source, void *userdata)
 	const struct state *state = watch_state(agent->watch);
 	size_t n = collect_checks(agent);
 	struct view_facts facts;
+	bool out;
 
 	(void)source;
-	note_status(agent, status_decide(agent->checks, n, agent->draining));
+	lifecycle_judge(agent->lifecycle, status_decide(agent->checks, n, false));
+	out = lifecycle_rotation(agent->lifecycle, &agent->checks[n]);
+	n += out;
+	note_status(agent, status_decide(agent->checks, n, agent->draining || out));
 	facts = (struct view_facts){.metadata = state ? state->metadata : NULL,
 		.title = agent->config->index.title,
 		.index = watch_index(agent->watch),
@@ -137,10 +144,8 @@ static int watch_health(struct agent *agent, const struct state_item *item)
 {
 	int r = 0;
 
-	if (!agent->http)
-		r = http_new(agent->event, &agent->http);
-	if (r == 0 && !agent->health)
-		r = health_new(agent->event, agent->http, &agent->config->health, render_soon,
+	if (!agent->health)
+		r = health_new(agent->event, agent->cloud.http, &agent->config->health, render_soon,
 			agent, &agent->health);
 	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
 }
@@ -160,7 +165,30 @@ static void on_state(void *userdata)
 	}
 	if (agent->health)
 		health_end(agent->health);
+	lifecycle_follow(agent->lifecycle, state, watch_drain(agent->watch));
 	(void)on_render(NULL, agent); /* now: the view still borrows of the state before */
+}
+
+/* -- what happens to the instance -- */
+
+static void on_said(int level, const char *words, void *userdata)
+{
+	(void)userdata;
+	log_print(level, "%s", words);
+}
+
+static int start_lifecycle(struct agent *agent, struct err *err)
+{
+	static const struct lifecycle_events events = {.changed = render_soon, .said = on_said};
+	const struct config *config = agent->config;
+	int r = cloud_open(
+		&agent->cloud, agent->event, agent->places->imds, config->aws.endpoint, err);
+
+	if (r < 0)
+		return r;
+	r = lifecycle_new(agent->event, agent->cloud.imds, agent->cloud.aws, config,
+		agent->places->run, &events, agent, &agent->lifecycle);
+	return r < 0 ? err_set(err, r, "lifecycle: %m") : 0;
 }
 
 /* -- requests -- */
@@ -349,7 +377,8 @@ static void agent_stop(struct agent *agent)
 {
 	server_free(agent->server);
 	health_free(agent->health);
-	http_free(agent->http);
+	lifecycle_free(agent->lifecycle);
+	cloud_close(&agent->cloud);
 	watch_free(agent->watch);
 	view_release(&agent->view);
 	load_free(&agent->load);
@@ -379,6 +408,8 @@ static int agent_run(const struct places *places, uint64_t *ready_usec)
 	if (r == 0)
 		r = start_loop(&agent, &err);
 	if (r == 0)
+		r = start_lifecycle(&agent, &err);
+	if (r == 0)
 		r = start_answering(&agent, &err);
 	if (r < 0)
 		log_error("%s", err.text);
@@ -395,8 +426,9 @@ static const char help[] =
 	"\nOptions:\n"
 	"  --config FILE   configuration; conf.d/*.conf beside it are read after it\n"
 	"                  (default " CONFIG_PATH_DEFAULT ")\n"
-	"  --imds URL      metadata service (default " IMDS_URL_DEFAULT "); accepted for symmetry\n"
-	"                  with instancectl, which hands the identity over in the state\n"
+	"  --imds URL      metadata service (default " IMDS_URL_DEFAULT ")\n"
+	"  --run DIR       the agent's own directory, where root sees what it asks for\n"
+	"                  (default " DRAIN_RUN_DEFAULT ")\n"
 	"  --state DIR     where instancectl apply writes the state "
 	"(default " STATE_DIRECTORY_DEFAULT ")\n"
 	"  --json          accepted: answers are JSON anyway\n"
@@ -412,6 +444,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"imds", required_argument, NULL, 'i'},
+		{"run", required_argument, NULL, 'r'},
 		{"state", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"verbose", no_argument, NULL, 'v'},
@@ -419,7 +452,9 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
-	struct places places = {.config = CONFIG_PATH_DEFAULT, .state = STATE_DIRECTORY_DEFAULT};
+	struct places places = {.config = CONFIG_PATH_DEFAULT,
+		.state = STATE_DIRECTORY_DEFAULT,
+		.run = DRAIN_RUN_DEFAULT};
 	uint64_t ready_usec = 0;
 	bool verbose = false;
 	int option, status;
@@ -430,8 +465,9 @@ int main(int argc, char **argv)
 			places.config = optarg;
 			places.config_given = true;
 			break;
+		case 'i': places.imds = optarg; break;
+		case 'r': places.run = optarg; break;
 		case 's': places.state = optarg; break;
-		case 'i':
 		case 'j': break;
 		case 'v': verbose = true; break;
 		case 'h': fputs(help, stdout); return EXIT_DONE;

@@ -28,6 +28,7 @@ struct watch {
 	sd_event_source *inotify, *retry, *mounts;
 	int mountinfo_fd;
 	struct state *state;
+	struct drain drain;
 	char *index, *mountinfo;
 	struct err trouble; /* why there is no state */
 };
@@ -41,6 +42,7 @@ static void read_directory(struct watch *watch)
 	r = state_read(watch->directory, &watch->state, &watch->trouble);
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
+	(void)drain_read(watch->directory, &watch->drain, NULL);
 	free(watch->index);
 	watch->index = NULL;
 	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
@@ -75,7 +77,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	else if (event->len && strcmp(event->name, CONFIG_USER_DATA) == 0)
 		watch->configured(watch->userdata);
 	else if (event->len && strcmp(event->name, STATE_FILE) != 0 &&
-		 strcmp(event->name, STATE_INDEX) != 0)
+		 strcmp(event->name, STATE_INDEX) != 0 && strcmp(event->name, DRAIN_FILE) != 0)
 		return 0;
 	read_directory(watch);
 	watch->changed(watch->userdata);
@@ -154,6 +156,11 @@ const struct state *watch_state(const struct watch *watch)
 const char *watch_index(const struct watch *watch)
 {
 	return watch->index;
+}
+
+const struct drain *watch_drain(const struct watch *watch)
+{
+	return &watch->drain;
 }
 
 size_t watch_checks(const struct watch *watch, struct check *ret_checks)
