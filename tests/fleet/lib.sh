@@ -143,7 +143,10 @@ host_conf() { # N: what it is configured to be; a test may append to it before t
 	rise = 1
 	fall = 2
 	interval = 1s
-	${host_lines-}
+	[lifecycle]
+	drain = 15s
+	quiet = 2s
+	${host_lines-complete = no}
 	END
 }
 host_id() { echo "i-0000000000000000$1"; }
@@ -214,6 +217,8 @@ burning=()
 
 # -- the balancer --
 
+# Idle connections to a host that gets no more requests are let go within seconds (pool-purge-delay),
+# so that its drain need not wait for them until its time is over.
 balancer_conf() { # N...
 	cat <<-END
 	global
@@ -230,7 +235,8 @@ balancer_conf() { # N...
 		option redispatch 1
 		balance roundrobin
 		option httpchk GET /instance
-		default-server check port 8080 inter 1s fall 2 rise 1 agent-check agent-port 8081 agent-inter 1s weight 100
+		default-server check port 8080 inter 1s fall 2 rise 1 weight 100
+		default-server agent-check agent-port 8081 agent-inter 1s pool-purge-delay 500ms
 	frontend web
 		bind 127.0.0.1:80
 		use_backend agents if { path_beg /instance }
