@@ -13,14 +13,15 @@ for n in 1 2 3; do
 done
 for n in 1 2 3; do wait_for 30 host_is $n ready; done
 balancer_start 1 2 3 4
-wait_for 10 stat_is apps 4 DOWN status
+wait_for 10 stat_is apps 4 'DOWN*' status
 is "three hosts are ready" "$(for n in 1 2 3; do host_status $n; done | xargs)" "ready ready ready"
 part "ready"
 
 # -- rotation --
 
 alternate() { # IDS: six in turns of the three
-	local id=($1)
+	local id
+	mapfile -t id <<<"$1"
 	[ ${#id[@]} = 6 ] && [ "${id[*]:0:3}" = "${id[*]:3}" ] &&
 		[ "$(printf '%s\n' "${id[@]}" | sort -u | xargs)" = "$(host_id 1) $(host_id 2) $(host_id 3)" ]
 }
@@ -30,10 +31,11 @@ ok $? "requests to /instance alternate over the three IDs" "$ids"
 ids=$(for _ in 1 2 3 4 5 6; do curl -s http://127.0.0.1/; echo; done)
 alternate "$ids"
 ok $? "requests to the app as well" "$ids"
-for n in 1 2 3; do
-	says $n / | grep -q "$(host_id $n)"
-	ok $? "the index page of host $n has its ID"
-done
+is "each has its own metadata, index page and app" "$(for n in 1 2 3; do
+	on $n "$work/bin/instancectl" metadata local-ipv4
+	says $n / | grep -o -m 1 "i-0[0-9a-f]*"
+	on $n curl -s http://127.0.0.1:8000/; echo
+done | xargs)" "$(for n in 1 2 3; do echo "10.77.0.$n $(host_id $n) $(host_id $n)"; done | xargs)"
 load_start steady 300
 load_end steady
 is "of 300 requests none fails" "$sent $bad" "300 0"
@@ -49,13 +51,13 @@ part "rotation"
 agreed() { # N...: its weight is what the agent says, now
 	local n word
 	for n; do
-		word=$(balanced_by $n) && [[ $word == "ready up "*% ]] || return
+		word=$(balanced_by "$n") && [[ $word == "ready up "*% ]] || return
 		word=${word##* }
-		stat_is agents $n "UP ${word%\%} L7OK 200" status weight check_status check_code || return
-		stat_is apps $n "UP ${word%\%} L7OK 200" status weight check_status check_code || return
+		stat_is agents "$n" "UP ${word%\%} L7OK 200" status weight check_status check_code || return
+		stat_is apps "$n" "UP ${word%\%} L7OK 200" status weight check_status check_code || return
 	done
 }
-told() { for n in 1 2 3; do echo "$(balanced_by $n) | $(stat_of apps $n status weight agent_status)"; done; }
+told() { for n in 1 2 3; do echo "$(balanced_by "$n") | $(stat_of apps $n status weight agent_status)"; done; }
 wait_for 5 agreed 1 2 3
 ok $? "HAProxy's state and weight of each host are what its agent says" "$(told)"
 part "agreement"
@@ -72,8 +74,8 @@ else
 	wait_for 15 lighter
 	ok $? "one is burnt by busy loops on every core: its weight falls" "$(told)"
 	sleep 1
-	is "its demand is that of a full machine" "$(($(demand 1) >= 90))" 1
-	is "that of the others is not" "$(($(demand 2) < 60 && $(demand 3) < 60))" 1
+	is "its demand is that of a full machine" "$(($(percent 1 demand) >= 90))" 1
+	is "that of the others is not" "$(($(percent 2 demand) < 60 && $(percent 3 demand) < 60))" 1
 	wait_for 3 agreed 1 2 3
 	ok $? "the balancer's weights are still what the agents say" "$(told)"
 	took=$(for _ in 1 2 3 4 5 6 7 8 9 10; do says 1 /instance -o /dev/null -w '%{http_code} %{time_total}\n'; done)
@@ -94,13 +96,14 @@ part "burn"
 # -- one is killed --
 
 load_start kill 400 50
-wait_for 5 eval '[ "$(logged kill 3)" -gt 20 ]'
+busy() { [ "$(logged kill 3)" -gt 20 ]; }
+wait_for 5 busy
 host_kill 3
 load_end kill
 ok $((bad <= CLIENTS ? 0 : 1)) "one is killed: no more than the requests in flight fail" "$bad"
 ok $((sent == 400 && $(logged kill) <= 400 && $(logged kill) >= 400 - bad ? 0 : 1)) \
 	"all others are in a log, once" "$sent, $bad failed, $(logged kill) in the logs"
-wait_for 5 stat_is apps 3 DOWN status
+wait_for 5 stat_is apps 3 'DOWN*' status
 ok $? "and it is out of rotation" "$(stat_of apps 3 status)"
 load_start after 90
 load_end after
@@ -117,9 +120,9 @@ app_lines=
 load_start cold 600 100
 wait_for 5 host_is 4 starting
 sleep 1.5
-is "a cold host is not in rotation" \
-	"$(says 4 /instance -o /dev/null -w '%{http_code}') $(stat_of apps 4 status) $(logged cold 4)" \
-	"503 DOWN 0"
+like "a cold host is not in rotation" \
+	"$(says 4 /instance -o /dev/null -w '%{http_code}') $(logged cold 4) $(stat_of apps 4 status)" \
+	"503 0 DOWN"
 touch "$work/open"
 wait_for 10 stat_is apps 4 UP status
 ok $? "it joins when it is ready" "$(host_status 4) $(stat_of apps 4 status)"
@@ -133,7 +136,7 @@ part "cold"
 
 # -- one is drained --
 
-load_start drain 1500 100
+load_start drain 1200 100
 sleep 0.5
 printf Terminated >"$work/2/imds/meta-data/autoscaling/target-lifecycle-state"
 drained() { [ "$(on 2 jq -r .phase /run/instanced/drain.json)" = drained ]; }
@@ -144,11 +147,11 @@ is "its agent says so" \
 	"503 draining drain"
 on 2 curl -s http://127.0.0.1:8000/ >/dev/null
 is "its app is stopped" $? 7
-kill -0 $load
+kill -0 "$load"
 ok $? "all that under load"
 load_end drain
-is "no request fails, and the logs have all of them" "$sent $bad $(logged drain)" "1500 0 1500"
-ok $(($(logged drain 2) > 0 && $(logged drain 2) < 500 ? 0 : 1)) "it had its share until then" \
+is "no request fails, and the logs have all of them" "$sent $bad $(logged drain)" "1200 0 1200"
+ok $(($(logged drain 2) > 0 && $(logged drain 2) < 400 ? 0 : 1)) "it had its share until then" \
 	"$(logged drain 1) $(logged drain 2) $(logged drain 4)"
 part "drain"
 

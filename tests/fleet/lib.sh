@@ -82,8 +82,19 @@ cpu_make() { # N
 			cat $CGROUPS/cpuset/cpuset.mems >"$CGROUPS/cpuset/$name/cpuset.mems"
 		done
 	done
-	echo 10240 >"$CGROUPS/cpu/$FLEET_CGROUP/$1/agent/cpu.shares" # instanced.service: CPUWeight=1000
+	# A host has what it is given, whatever else runs on this machine; and its agent what
+	# CPUWeight=1000 in instanced.service gives.
+	echo 262144 >"$CGROUPS/cpu/$FLEET_CGROUP/cpu.shares"
+	echo 10240 >"$CGROUPS/cpu/$FLEET_CGROUP/$1/agent/cpu.shares"
 	cpu_limit "$1" "$HOST_CPU_PERCENT"
+}
+
+# The processor of host N, which is made, is that of a burstable instance: cpu_limit is its baseline.
+cpu_burstable() { # N
+	cpu_make "$1"
+	cpu_limit "$1" 100
+	"$top/tests/fleet/burstable" "$CGROUPS"/{cpu,cpuacct}/"$FLEET_CGROUP/$1" "$work/$1/stat" &
+	wait_for 5 test -s "$work/$1/stat"
 }
 
 cpu_limit() { # N PERCENT of one processor
@@ -162,7 +173,7 @@ host_make() {
 
 host_start() { # N: which is made
 	local holder
-	cpu_make "$1"
+	[ -d "$CGROUPS/cpu/$FLEET_CGROUP/$1" ] || cpu_make "$1"
 	(
 		cpu_join "$1"
 		exec unshare --mount --pid --net --fork --kill-child --mount-proc \
@@ -183,12 +194,11 @@ host_kill() { # N: its power is cut
 	{ wait "${host_holder[$1]}"; } 2>/dev/null
 }
 
-on() { # N COMMAND...
-	(
-		cpu_join "$1"
-		exec nsenter --target "${host_init[$1]}" --mount --net --pid -- "${@:2}"
-	)
+enter() { # N COMMAND...: this very process becomes one of the host
+	cpu_join "$1"
+	exec nsenter --target "${host_init[$1]}" --mount --net --pid -- "${@:2}"
 }
+on() { (enter "$@"); } # N COMMAND...
 
 says() { # N PATH [curl OPTION]...: of its agent
 	curl -s --max-time 5 "${@:3}" "http://10.77.0.$1:8080$2"
@@ -198,14 +208,14 @@ host_is() { [ "$(host_status "$1")" = "$2" ]; }
 balanced_by() { # N: what its agent tells HAProxy
 	cat <"/dev/tcp/10.77.0.$1/8081"
 }
-demand() { # N [SECONDS]: per cent, over 1, 10, 60 or 300
-	says "$1" /instance/load | jq ".windows[\"${2-1}\"].demand * 100 | round"
+percent() { # N FIELD [SECONDS]: demand, utilization or steal, over 1, 10, 60 or 300
+	says "$1" /instance/load | jq ".windows[\"${3-1}\"].$2 * 100 | round"
 }
 
 burn_start() { # N: a busy loop on every processor
 	local i
 	for ((i = 0; i < $(nproc); i++)); do
-		on "$1" sh -c 'while :; do :; done' &
+		enter "$1" setpriv --pdeathsig KILL sh -c 'while :; do :; done' &
 		burning+=($!)
 	done
 }
