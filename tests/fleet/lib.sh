@@ -46,13 +46,14 @@ leave() {
 	local status=$? tries=0
 	trap '' INT TERM HUP
 	[ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null
-	until cgroup_sweep $$; compgen -G "$CGROUPS/*/$FLEET_CGROUP" >/dev/null || break; do
+	while cgroup_sweep $$; compgen -G "$CGROUPS/*/$FLEET_CGROUP" >/dev/null; do
 		[ $((tries += 1)) -lt 100 ] || break
 		sleep 0.05
 	done
 	rm -rf "$work"
 	exit $status
 }
+[ "$FLEET_OUTSIDE" != $$ ] || cgroup_sweep
 
 # Sets no_cpu to the reason when hosts cannot have processors of their own here.
 cpu_begin() {
@@ -227,8 +228,8 @@ burning=()
 
 # -- the balancer --
 
-# Idle connections to a host that gets no more requests are let go within seconds (pool-purge-delay),
-# so that its drain need not wait for them until its time is over.
+# http-server-close: else HAProxy keeps one idle connection to a host for good, also when it sends
+# no more requests there, and a drain waits for that until its time is over.
 balancer_conf() { # N...
 	cat <<-END
 	global
@@ -243,10 +244,11 @@ balancer_conf() { # N...
 		timeout server 10s
 		retries 3
 		option redispatch 1
+		option http-server-close
 		balance roundrobin
 		option httpchk GET /instance
 		default-server check port 8080 inter 1s fall 2 rise 1 weight 100
-		default-server agent-check agent-port 8081 agent-inter 1s pool-purge-delay 500ms
+		default-server agent-check agent-port 8081 agent-inter 1s
 	frontend web
 		bind 127.0.0.1:80
 		use_backend agents if { path_beg /instance }
