@@ -21,17 +21,12 @@ static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* Begins anew with what is configured now; what has an error does not replace what works. */
-void agent_reload(struct agent *agent)
+int agent_end(struct agent *agent, bool reload)
 {
-	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
-	_cleanup_(config_free_p) struct config *config = NULL;
-
-	if (agent->end || agent_load_config(agent->places, &user_data, &config) < 0)
-		return;
-	log_notice("reading the configuration again");
-	agent->reloading = true;
-	(void)sd_event_add_time_relative(
+	agent->reloading = reload;
+	agent->last = false;
+	agent->end = sd_event_source_disable_unref(agent->end);
+	return sd_event_add_time_relative(
 		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
 }
 
@@ -46,10 +41,7 @@ int agent_on_terminate(sd_event_source *source, const struct signalfd_siginfo *i
 	(void)sd_notify(0, "STOPPING=1");
 	agent_render(agent);
 	server_drain(agent->server);
-	agent->reloading = agent->last = false;
-	agent->end = sd_event_source_disable_unref(agent->end);
-	return sd_event_add_time_relative(
-		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
+	return agent_end(agent, false);
 }
 
 void agent_stop(struct agent *agent)

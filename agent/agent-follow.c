@@ -17,10 +17,22 @@ int agent_load_config(
 	return r;
 }
 
+/* Begins anew with what is configured now; what has an error does not replace what works. */
+static void reload(struct agent *agent)
+{
+	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
+	_cleanup_(config_free_p) struct config *config = NULL;
+
+	if (agent->end || agent_load_config(agent->places, &user_data, &config) < 0)
+		return;
+	log_notice("reading the configuration again");
+	(void)agent_end(agent, true);
+}
+
 int agent_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	(void)source, (void)info;
-	agent_reload(userdata);
+	reload(userdata);
 	return 0;
 }
 
@@ -32,7 +44,7 @@ void agent_on_user_data(void *userdata)
 	if (config_layer_read(agent->places->state, &now) == 0 &&
 		(now.length != agent->user_data.length ||
 			(now.text && memcmp(now.text, agent->user_data.text, now.length) != 0)))
-		agent_reload(agent);
+		reload(agent);
 }
 
 static int watch_health(struct agent *agent, const struct state_item *item)

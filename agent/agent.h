@@ -107,7 +107,7 @@ int agent_start_answering(struct agent *agent, struct err *err);
 /* TERM, INT: who is in the middle of a request gets an answer, a 503; nobody else gets in. */
 int agent_on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *agent);
 
-/* Ends the loop with AGENT_RELOAD when what is held has gone out. */
-void agent_reload(struct agent *agent);
+/* Ends the loop when what is held has gone out; with AGENT_RELOAD, or with 0. */
+int agent_end(struct agent *agent, bool reload);
 
 void agent_stop(struct agent *agent);
