@@ -281,6 +281,10 @@ static void test_places(void)
 	ok(has_place(100ull << 30, 8192ull << 10), "ext4 group 1, 1 KiB blocks (at 8193 KiB)");
 	ok(has_place(100ull << 30, 25ull << 30), "XFS group 1 of 4 of 100 GiB");
 	ok(has_place(5ull << 40, 268435455ull * 4096), "XFS group 1 of 5 TiB");
+	ok(has_place(100ull << 30, 25664 * 512), "FAT32's second table, clusters of 32 KiB");
+	ok(has_place(8ull << 30, 16392 / 8 * 4096), "FAT32's second table, clusters of 4 KiB");
+	ok(has_place(100ull << 30, 33632256), "the root node of reiserfs");
+	ok(has_place(1ull << 30, 81920000), "what mkapfs writes");
 }
 
 int main(void)
