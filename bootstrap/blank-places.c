@@ -14,6 +14,7 @@
 #define FAT_CLUSTER_MAX  128u /* sectors */
 #define FAT_RESERVED     32u
 #define FAT_ENTRY        4u
+#define PROMISE_FROM_END (3087 * 512u)
 #define XFS_GROUP_MAX    (TIB - XFS_BLOCK) /* of devices of 4 TiB and more */
 
 /* Each project's on-disk format; where mkfs was at hand, checked against what it writes. */
@@ -136,6 +137,7 @@ size_t blank_backups(uint64_t size, struct zero_range *ret_ranges)
 	add_xfs(&list);
 	add_fat(&list);
 	add(&list, "NTFS $MFTMirr", size / 2);
+	add(&list, "Promise RAID", size - PROMISE_FROM_END);
 	/* 256 KiB labels, before the end rounded down: vdev_label_offset() */
 	add(&list, "ZFS labels", size / (256 * KIB) * (256 * KIB) - 512 * KIB);
 	add(&list, "ZFS labels", size / (256 * KIB) * (256 * KIB) - 256 * KIB);

@@ -388,8 +388,11 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 {
 	struct volume now;
 	struct stat st;
-	int r = device_read_fd(fd, &now, err);
+	int r;
 
+	if (fsync(fd) < 0) /* what others have written into the cache counts from here */
+		return err_set(err, -ESTALE, "%s: %m", proven->node);
+	r = device_read_fd(fd, &now, err);
 	if (r < 0)
 		return err_wrap(err, -ESTALE, "%s", proven->node);
 	if (now.number != proven->number || now.diskseq != proven->diskseq ||
@@ -399,6 +402,10 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 		return err_set(err, -ESTALE, "%s is another device now", proven->node);
 	if (now.size != proven->size || now.read_only != proven->read_only)
 		return err_set(err, -ESTALE, "%s has changed its size or mode", proven->node);
+	if (now.written != proven->written)
+		return err_set(err, -ESTALE,
+			"%s has been written to by somebody else while it was proven blank",
+			proven->node);
 	if (now.root_disk || *now.mount || *now.in_use)
 		return err_set(err, -ESTALE, "%s has come into use: %s", proven->node,
 			*now.mount ? now.mount : now.in_use);
