@@ -391,7 +391,7 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 	int r;
 
 	if (fsync(fd) < 0) /* what others have written into the cache counts from here */
-		return err_set(err, -ESTALE, "%s: %m", proven->node);
+		return err_set(err, -ESTALE, "%s: %s", proven->node, strerror(errno));
 	r = device_read_fd(fd, &now, err);
 	if (r < 0)
 		return err_wrap(err, -ESTALE, "%s", proven->node);
