@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,8 +26,9 @@
 #include "cleanup.h"
 #include "tap.h"
 
-#define DEVICE  11 /* the descriptor of the disk */
-#define CLAIMED 12 /* what it is opened as exclusively */
+#define NODE    "/dev/xvdf"
+#define DEVICE  1011 /* the descriptor of the disk */
+#define CLAIMED 1012 /* what it is opened as exclusively */
 #define SIZE    (64ull << 20)
 
 enum set_up { NEW, SET_DEVICE, SUPERBLOCKS, SUPERBLOCK_FLAGS, PARTITIONS, PARTITION_FLAGS, ALL };
@@ -69,11 +71,24 @@ static int result(int error)
 	return error ? -1 : 0;
 }
 
+/* What is not about the disk is the kernel's: the account of coverage is written so. */
+static bool is_ours(int fd)
+{
+	return fd == DEVICE || fd == CLAIMED;
+}
+
 int open(const char *path, int flags, ...)
 {
-	if (!(flags & O_EXCL))
+	mode_t mode;
+	va_list list;
+
+	va_start(list, flags);
+	mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
+	va_end(list);
+	if (strcmp(path, NODE) == 0)
 		return world.no_open ? result(world.no_open) : DEVICE;
-	is_str(path, "/proc/self/fd/11", "it is claimed by its descriptor");
+	if (strcmp(path, "/proc/self/fd/1011") != 0 || !(flags & O_EXCL))
+		return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 	if (world.no_claim)
 		return result(world.no_claim);
 	return world.tries++ < world.busy ? result(EBUSY) : CLAIMED;
@@ -81,11 +96,13 @@ int open(const char *path, int flags, ...)
 
 int close(int fd)
 {
-	return result(fd == DEVICE || fd == CLAIMED ? 0 : EBADF);
+	return is_ours(fd) ? 0 : (int)syscall(SYS_close, fd);
 }
 
 int fstat(int fd, struct stat *ret)
 {
+	if (!is_ours(fd))
+		return (int)syscall(SYS_newfstatat, fd, "", ret, AT_EMPTY_PATH);
 	*ret = (struct stat){.st_mode = fd == CLAIMED ? world.claimed_mode : world.mode,
 		.st_rdev = fd == CLAIMED ? world.claimed_number : world.number};
 	return result(fd == CLAIMED ? world.no_claimed_stat : world.no_stat);
@@ -93,7 +110,8 @@ int fstat(int fd, struct stat *ret)
 
 int stat(const char *path, struct stat *ret)
 {
-	(void)path;
+	if (strcmp(path, NODE) != 0)
+		return (int)syscall(SYS_newfstatat, AT_FDCWD, path, ret, 0);
 	*ret = (struct stat){.st_mode = world.node_mode, .st_rdev = world.node_number};
 	return result(world.no_node);
 }
@@ -261,7 +279,7 @@ static struct volume volume; /* what is proven */
 static struct world blank_world(void)
 {
 	return (struct world){
-		.volume = {.node = "/dev/xvdf", .number = makedev(7, 1), .size = SIZE},
+		.volume = {.node = NODE, .number = makedev(7, 1), .size = SIZE},
 		.mode = S_IFBLK,
 		.node_mode = S_IFBLK,
 		.claimed_mode = S_IFBLK,
@@ -459,13 +477,13 @@ static void test_open(void)
 	int fd = -1;
 
 	world = blank_world();
-	ok(blank_open("/dev/xvdf", &fd, &err) == 0 && fd == DEVICE, "a block device is opened");
+	ok(blank_open(NODE, &fd, &err) == 0 && fd == DEVICE, "a block device is opened");
 	world.mode = S_IFIFO;
-	is_int(blank_open("/dev/xvdf", &fd, &err), -ENOTBLK, "nothing else is");
+	is_int(blank_open(NODE, &fd, &err), -ENOTBLK, "nothing else is");
 	world.no_stat = EIO;
-	is_int(blank_open("/dev/xvdf", &fd, &err), -EIO, "nor what cannot be looked at");
+	is_int(blank_open(NODE, &fd, &err), -EIO, "nor what cannot be looked at");
 	world.no_open = ENOENT;
-	is_int(blank_open("/dev/xvdf", &fd, &err), -ENOENT, "nor what is not there");
+	is_int(blank_open(NODE, &fd, &err), -ENOENT, "nor what is not there");
 }
 
 static void test_lock(void)
