@@ -11,6 +11,7 @@
  *
  *	blank_open(node)		holds the device
  *	blank_lock(fd)			keeps udev and other copies of us away
+ *	fsync(fd)			what was written before
  *	device_read_fd(fd, &volume)	who it is and what uses it, now; match it with configuration
  *	blank_prove(fd, &volume)	rules 2 to 4; volume_is_blank() or stop
  *	blank_unchanged(fd, &volume)	rule 5: still that device, unused, unwritten; or stop
