@@ -53,14 +53,15 @@ static struct world {
 	enum set_up fails; /* what libblkid cannot do */
 	int set_up_errno;
 	int probe, probe_errno; /* its answer */
-	struct signature signatures[3];
+	struct signature signatures[4];
 
 	size_t data_in;       /* zero_check() that finds data, from 1; 0 none */
 	unsigned int busy;    /* tries until it opens exclusively */
 	int no_claim;         /* errno */
 	unsigned int checked; /* calls of zero_check() */
 	const struct remains *remains;
-	unsigned int tries, slept, signature;
+	unsigned int no_stat_at; /* look at the device that fails, from 1; 0 none */
+	unsigned int tries, slept, signature, stats;
 } world;
 
 /* -- the kernel -- */
@@ -105,6 +106,8 @@ int fstat(int fd, struct stat *ret)
 		return (int)syscall(SYS_newfstatat, fd, "", ret, AT_EMPTY_PATH);
 	*ret = (struct stat){.st_mode = fd == CLAIMED ? world.claimed_mode : world.mode,
 		.st_rdev = fd == CLAIMED ? world.claimed_number : world.number};
+	if (fd == DEVICE && ++world.stats == world.no_stat_at)
+		return result(EIO);
 	return result(fd == CLAIMED ? world.no_claimed_stat : world.no_stat);
 }
 
@@ -360,6 +363,7 @@ static void test_rules(void)
 	} while (0)
 
 	FAILS(WHOLE_DISK, "not the device", world.number++);
+	FAILS(WHOLE_DISK, "not the device", world.no_stat_at = 2);
 	FAILS(WHOLE_DISK, "not the device", world.no_size = EIO);
 	FAILS(WHOLE_DISK, "not the device", world.size += 512);
 	FAILS(WHOLE_DISK, "no: partition", world.attribute = "partition");
@@ -407,9 +411,12 @@ static void test_signature(void)
 	is_str(volume.type, "xfs", "the content has a name");
 	SIGNATURE(
 		0, "ext4 at byte 1080, bad checksum", .type = "ext4", .offset = "1080", .bad = "1");
-	SIGNATURE(0, "vfat", .type = "vfat", .bad = "0", .label = "A\xc3\xa4\n", .uuid = "0A");
+	SIGNATURE(0, "vfat", .type = "vfat", .bad = "0", .label = "A\xc3\x7f\n", .uuid = "0A");
 	is_str(volume.label, "A???", "a label is printable");
 	is_str(volume.uuid, "0A", "and there is a UUID");
+	SIGNATURE(0, "xfs", .type = "xfs",
+		.uuid = "one that is longer than any UUID is, and than there is room");
+	is_str(volume.uuid, "one that is longer than any UUID is, an", "what is too long is cut");
 	SIGNATURE(0, "gpt at byte 512", .table = "gpt", .table_offset = "512", .table_uuid = "1");
 	is_str(volume.uuid, "1", "a partition table has one too");
 	SIGNATURE(0, "unknown", .table_uuid = "1");
@@ -425,7 +432,7 @@ static void test_signature(void)
 	FOREACH_ELEMENT (i, world.signatures)
 		world.signatures[i] = (struct signature){
 			.type = "a_very_long_name_of_a_type", .offset = "123456789012345678"};
-	world.signatures[2].type = NULL;
+	world.signatures[3].type = NULL;
 	ok(!prove(NULL) && strlen(volume.evidence[VOLUME_RULE_SIGNATURE].text) < VOLUME_TEXT_MAX,
 		"long names are cut");
 	FAILS(SIGNATURE, "could not be probed: Input/output error", world.probe = -EIO);

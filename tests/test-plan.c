@@ -1173,6 +1173,8 @@ static void test_clone(void)
 	fill(clone, "xfs", "data");
 	ok(!clone_option(1), "two file systems are no clones");
 	strcpy(origin->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3341");
+	strcpy(clone->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3342");
+	ok(!clone_option(1), "nor are two of other UUIDs");
 	strcpy(clone->uuid, origin->uuid);
 	is_str(clone_option(1), "nouuid", "a clone of an XFS is mounted beside its origin");
 	strcpy(clone->type, "ext4");

@@ -131,6 +131,9 @@ static void test_before(void)
 	ok(release_before(&app, C, id, &err) == 0 && strcmp(id, B) == 0,
 		"before a new one the newest that was well");
 	is_int(release_before(&app, A, id, &err), -ENOENT, "before the first there is none");
+	(void)release_prove(&app, C, &err);
+	is_int(release_before(&app, A, id, &err), -ENOENT, "also where all were well");
+	(void)release_doubt(&app, C, &err);
 	(void)release_condemn(&app, B, "x", &err);
 	ok(release_before(&app, C, id, &err) == 0 && strcmp(id, A) == 0,
 		"a bad one is passed over");
