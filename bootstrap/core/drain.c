@@ -87,9 +87,8 @@ int drain_write(const char *state, const struct drain *drain, struct err *err)
 		(json_int_t)drain->since, "until", (json_int_t)drain->until);
 	int r;
 
-	if (json && drain->failed[0])
-		(void)json_object_set_new(json, "failed", json_string(drain->failed));
-	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	r = drain->failed[0] ? json_object_set_new(json, "failed", json_string(drain->failed)) : 0;
+	text = r == 0 ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
 	snprintf(path, sizeof path, "%s/" DRAIN_FILE, state);
 	r = text ? file_write(path, text, strlen(text), 0644) : -ENOMEM;

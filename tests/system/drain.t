@@ -143,7 +143,7 @@ is "undrain brings the app back, with the new release" \
 	"$status $(app_state) $(record phase) $(cat "$at/web/current/VERSION")" "0 runs undrained 2"
 is "and all is well" "$(item web status)" ok
 run undrain
-like "again there is nothing to do" "$status $out" "0 *not drained"
+unlike "again there is nothing to do" "$status $(grep -v "^=" <<<"$out")" "0 *?"
 agent_start
 no_hooks
 
