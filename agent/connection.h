@@ -48,7 +48,7 @@ void connections_add(struct connections *all, int fd, const union peer *peer);
 /* Goes on with a connection that epoll says is ready. It alone may be gone afterwards. */
 void connection_ready(struct connections *all, struct connection *connection);
 
-/* Ends those whose time is over. */
+/* Ends those whose time is over, some at a time: connections_due() tells of the others. */
 void connections_expire(struct connections *all);
 
 /* When the next one is due (as now_usec); UINT64_MAX when none is. */

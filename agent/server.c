@@ -13,7 +13,7 @@
 #include "connection.h"
 #include "listener.h"
 
-#define EVENTS_MAX     64
+#define EVENTS_MAX     16     /* served in a row; then newcomers are looked for */
 #define ACCEPT_MAX     64     /* connections taken from one listener in a row */
 #define TURN_USEC      5000   /* then the loop's other sources have their turn */
 #define PAUSE_USEC     100000 /* without accepting, when descriptors or memory have run out */
@@ -77,6 +77,8 @@ static void pause_accepting(struct server *server)
 
 static void accept_some(struct server *server, const struct listener *listener)
 {
+	if (server->resume_usec != UINT64_MAX)
+		return;
 	for (size_t i = 0; i < ACCEPT_MAX; i++) {
 		union peer peer = {0};
 		socklen_t length = sizeof peer;
@@ -91,12 +93,30 @@ static void accept_some(struct server *server, const struct listener *listener)
 	}
 }
 
-static struct listener *listener_of(struct server *server, const void *pointer)
+static bool is_listener(const struct server *server, const void *pointer)
 {
 	for (size_t i = 0; i < server->n_listeners; i++)
 		if (pointer == &server->listeners[i])
-			return &server->listeners[i];
-	return NULL;
+			return true;
+	return false;
+}
+
+/*
+ * Where there is more than fits into a turn, newcomers do not wait in line with all the others: it
+ * is among them that a load balancer's health checks are.
+ */
+static void serve_events(struct server *server, const struct epoll_event *events, int n)
+{
+	bool newcomers = n == EVENTS_MAX;
+
+	for (int i = 0; i < n; i++)
+		if (is_listener(server, events[i].data.ptr))
+			newcomers = true;
+		else
+			connection_ready(&server->connections, events[i].data.ptr);
+	/* Last, because a newcomer may displace a connection of this very batch. */
+	for (size_t i = 0; newcomers && i < server->n_listeners; i++)
+		accept_some(server, &server->listeners[i]);
 }
 
 static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -113,13 +133,7 @@ static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *use
 		read_clock(server);
 		if (until == UINT64_MAX)
 			until = server->connections.now_usec + TURN_USEC;
-		for (int i = 0; i < n; i++)
-			if (!listener_of(server, events[i].data.ptr))
-				connection_ready(&server->connections, events[i].data.ptr);
-		/* Last, because a newcomer may displace a connection of this very batch. */
-		for (int i = 0; i < n; i++)
-			if (listener_of(server, events[i].data.ptr))
-				accept_some(server, events[i].data.ptr);
+		serve_events(server, events, n);
 	} while (n > 0 && server->connections.now_usec < until);
 	arm(server);
 	return 0;

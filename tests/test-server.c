@@ -28,8 +28,8 @@ static struct fixture {
 	struct server *server;
 	struct response small, big;
 	char address[LISTENER_ADDRESS_MAX];
-	int family; /* of the last peer */
-	unsigned calls;
+	int family;           /* of the last peer */
+	unsigned calls, late; /* how many, and how many up to "/late" */
 } f;
 
 static const struct response *handle(
@@ -39,6 +39,8 @@ static const struct response *handle(
 
 	fixture->calls++;
 	fixture->family = peer->sa_family;
+	if (request_path_is(request, "/late"))
+		fixture->late = fixture->calls;
 	if (request_path_is(request, "/big"))
 		return response_touch(&fixture->big);
 	return request_path_is(request, "/") ? response_touch(&fixture->small) : NULL;
@@ -246,6 +248,31 @@ static void test_pipelining(void)
 	say(fd, "\n");
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "and then is");
 	(void)close(fd);
+	tear_down();
+}
+
+static void test_flood(void)
+{
+	static char many[200 * sizeof GET("/")];
+	const char *text, *end;
+	int flood, newcomer, answers = 0;
+
+	for (int i = 0; i < 200; i++)
+		strcat(many, GET("/"));
+	set_up();
+	flood = client();
+	newcomer = client();
+	(void)!send(flood, many, strlen(many), 0);
+	(void)!send(newcomer, GET("/late"), strlen(GET("/late")), 0);
+	text = hear_until_end(flood, 200, &end);
+	ok(f.late > 0 && f.late < 40, "who sends many requests at once makes nobody wait");
+	while ((text = strstr(text, "\r\n\r\nhello"))) {
+		answers++;
+		text++;
+	}
+	is_int(answers, 200, "and they are all answered");
+	(void)close(flood);
+	(void)close(newcomer);
 	tear_down();
 }
 
@@ -637,6 +664,7 @@ int main(void)
 	static void (*const tests[])(void) = {
 		test_answers,
 		test_pipelining,
+		test_flood,
 		test_deadlines,
 		test_cap,
 		test_slow_reader,
