@@ -39,6 +39,7 @@ struct connection {
 
 static void unqueue(struct connection *c)
 {
+	c->queue->length--;
 	*(c->previous ? &c->previous->next : &c->queue->first) = c->next;
 	*(c->next ? &c->next->previous : &c->queue->last) = c->previous;
 }
@@ -46,6 +47,7 @@ static void unqueue(struct connection *c)
 static void enqueue(struct connections *all, struct connection *c, struct queue *queue)
 {
 	c->queue = queue;
+	queue->length++;
 	c->deadline_usec = all->now_usec + queue->timeout_usec;
 	c->previous = queue->last;
 	c->next = NULL;
@@ -304,7 +306,9 @@ void connections_add(struct connections *all, int fd, const union peer *peer)
 	struct connection *c;
 
 	if (all->count >= all->count_max)
-		connection_close(all, all->busy.first ? all->busy.first : all->idle.first);
+		connection_close(all, all->idle.length > all->count_max / 2 || !all->busy.first
+					      ? all->idle.first
+					      : all->busy.first);
 	c = calloc(1, sizeof *c);
 	if (!c) {
 		(void)close(fd);

@@ -15,6 +15,7 @@ struct connection;
 
 struct queue {
 	struct connection *first, *last;
+	size_t length;
 	uint64_t timeout_usec;
 };
 
@@ -40,8 +41,9 @@ struct connections {
 
 /*
  * Takes over a connected non-blocking socket and tries at once to serve it: it may be over before
- * this returns. At count_max the oldest busy one goes, else the longest idle: call this while no
- * connection is being served and no epoll event is pending in the caller's hands.
+ * this returns. At count_max the oldest busy one goes, or the longest idle one while more than half
+ * are idle, so that neither crowd throws the other out: call this while no connection is being
+ * served and no epoll event is pending in the caller's hands.
  */
 void connections_add(struct connections *all, int fd, const union peer *peer);
 

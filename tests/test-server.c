@@ -321,7 +321,7 @@ static void test_deadlines(void)
 static void test_cap(void)
 {
 	struct server_limits few = limits;
-	int idle, first, second, newcomer, last;
+	int idle, more[2], first, second, newcomer, last;
 
 	few.max_connections = 3;
 	set_up_on(&few, "127.0.0.1:0");
@@ -349,6 +349,26 @@ static void test_cap(void)
 	(void)close(second);
 	(void)close(newcomer);
 	(void)close(last);
+	tear_down();
+
+	few.max_connections = 4;
+	set_up_on(&few, "127.0.0.1:0");
+	idle = client();
+	say(idle, GET("/"));
+	for (size_t i = 0; i < 2; i++)
+		say(more[i] = client(), GET("/"));
+	second = client();
+	say(second, "GET / ");
+	newcomer = client();
+	say(newcomer, "GET / ");
+	(void)hear(idle);
+	ok(strcmp(end_of(idle, 0), "open") != 0, "where most are idle the longest idle goes");
+	is_str(end_of(second, 0), "open", "and no crowd of idle ones ends who has just begun");
+	(void)close(idle);
+	(void)close(more[0]);
+	(void)close(more[1]);
+	(void)close(second);
+	(void)close(newcomer);
 	tear_down();
 
 	few.max_connections = 1;
