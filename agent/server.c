@@ -18,6 +18,8 @@
 #define TURN_USEC      5000   /* then the loop's other sources have their turn */
 #define PAUSE_USEC     100000 /* without accepting, when descriptors or memory have run out */
 #define PRECISION_USEC 10000  /* of deadlines */
+#define RECEIVE_BUFFER 16384  /* bytes; the kernel takes twice that for what is around them */
+#define SEND_BUFFER    65536
 
 /*
  * The connections have an epoll set of their own, which is one source of the loop: a turn serves
@@ -212,14 +214,17 @@ void server_free(struct server *server)
 /*
  * Connections inherit TCP_NODELAY. With TCP_DEFER_ACCEPT they come when the request is there, or
  * after the second that a silent one may take: one wake-up and two system calls less for each.
- * Both do nothing where there is no TCP.
+ * Both do nothing where there is no TCP. The buffers, which they inherit as well, would otherwise
+ * grow to megabytes for each one that does not read.
  */
 static void tune(int fd)
 {
-	int one = 1;
+	int one = 1, in = RECEIVE_BUFFER, out = SEND_BUFFER;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof in);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof out);
 }
 
 static int add_listener(struct server *server, const struct listener *listener)
