@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,6 +11,7 @@
 
 #define LINGER_MAX   (256u << 10) /* bytes that are dropped after the last answer */
 #define REQUESTS_MAX 16           /* of one connection that are answered in a row */
+#define CROWD_MIN    64           /* connections, whose memory is given back when they go */
 #define EXPIRE_MAX   64           /* connections that are timed out in a row */
 
 enum state {
@@ -71,6 +73,11 @@ static void connection_close(struct connections *all, struct connection *c)
 	(void)close(c->fd);
 	free(c->input);
 	free(c);
+	if (all->most >= CROWD_MIN && all->count <= all->most / 8) {
+		/* A crowd leaves holes between what stays, which free() keeps for another one. */
+		(void)malloc_trim(0);
+		all->most = all->count;
+	}
 }
 
 static int watch(struct connections *all, struct connection *c, uint32_t events)
@@ -316,7 +323,8 @@ void connections_add(struct connections *all, int fd, const union peer *peer)
 	}
 	c->fd = fd;
 	c->peer = *peer;
-	all->count++;
+	if (++all->count > all->most)
+		all->most = all->count;
 	enqueue(all, c, &all->busy);
 	receive(all, c);
 }

@@ -31,6 +31,7 @@ struct connections {
 	struct queue busy; /* the peer owes us something: a head, or to take an answer */
 	struct queue idle; /* between requests */
 	size_t count, count_max;
+	size_t most; /* of count, since memory was given back */
 	size_t unsent, unsent_max;
 	bool draining; /* every answer is the last one of its connection */
 	server_handler handler;
