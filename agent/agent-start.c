@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent.h"
+
+#define FILES_OF_OTHERS 128 /* agent-check, clients of metadata and apps, what is read */
 
 static void on_said(int level, const char *words, void *userdata)
 {
@@ -106,10 +109,24 @@ static void log_addresses(const struct agent *agent)
 		log_info("answering agent-check on %s", address);
 }
 
+/* Connections leave the descriptors that all else needs, where LimitNOFILE is not the unit's. */
+static struct server_limits limits_here(void)
+{
+	struct server_limits limits = SERVER_LIMITS_DEFAULT;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+		files.rlim_cur < limits.max_connections + FILES_OF_OTHERS)
+		limits.max_connections = files.rlim_cur > 2 * FILES_OF_OTHERS
+						 ? files.rlim_cur - FILES_OF_OTHERS
+						 : FILES_OF_OTHERS;
+	return limits;
+}
+
 int agent_start_answering(struct agent *agent, struct err *err)
 {
 	const char *state = agent->places->state;
-	struct server_limits limits = SERVER_LIMITS_DEFAULT;
+	struct server_limits limits = limits_here();
 	int r = watch_new(
 		agent->event, state, agent_on_state, agent_on_user_data, agent, &agent->watch);
 
