@@ -78,14 +78,38 @@ leave() {
 	if [ -n "$inside" ]; then
 		{ kill -KILL "$inside" && wait "$inside"; } 2>/dev/null
 	fi
+	[ ! -d "$(own_cgroup)" ] || wait_for 5 rmdir "$(own_cgroup)"
 	rm -rf "$work"
 	exit $status
 }
+
+# What is measured has the processors before what else runs here: from now on this shell, and all
+# that it starts, is in a cgroup with most of the CPU shares (version 1, where there is that).
+own_cgroup() { echo "/sys/fs/cgroup/cpu/instanced-${work##*/}"; }
+processors_first() {
+	mkdir "$(own_cgroup)" 2>/dev/null && echo 262144 >"$(own_cgroup)/cpu.shares" &&
+		echo 0 >"$(own_cgroup)/cgroup.procs"
+} 2>/dev/null
 
 # Copies, where everybody may run them whatever the checkout's permissions are.
 copy_programs() {
 	mkdir "$work/bin"
 	cp "$build/instancectl" "$build/instanced" "$build/tests/imds-sim/imds-sim" "$work/bin"
+}
+
+# Sets program to the agent of the package, for what is measured: the sanitizers cost memory and time.
+# PLAIN is a directory that has one from elsewhere, such as a build without them.
+plain_program() {
+	local package
+	program=$work/bin/instanced-plain
+	if [ -n "${PLAIN-}" ]; then
+		cp "$PLAIN/instanced" "$program"
+	elif package=$("$top/tests/vm/package" 2>"$work/package.err"); then
+		dpkg-deb -x "$package" "$work/package"
+		cp "$work/package/usr/bin/instanced" "$program"
+	else
+		skip_all "the package cannot be built here: $(tail -n 1 "$work/package.err")"
+	fi
 }
 
 free_port() { # one that nobody listens on; each call gives another
