@@ -78,18 +78,29 @@ leave() {
 	if [ -n "$inside" ]; then
 		{ kill -KILL "$inside" && wait "$inside"; } 2>/dev/null
 	fi
-	[ ! -d "$(own_cgroup)" ] || wait_for 5 rmdir "$(own_cgroup)"
+	wait_for 5 cgroups_remove
 	rm -rf "$work"
 	exit $status
 }
 
-# What is measured has the processors before what else runs here: from now on this shell, and all
-# that it starts, is in a cgroup with most of the CPU shares (version 1, where there is that).
-own_cgroup() { echo "/sys/fs/cgroup/cpu/instanced-${work##*/}"; }
-processors_first() {
-	mkdir "$(own_cgroup)" 2>/dev/null && echo 262144 >"$(own_cgroup)/cpu.shares" &&
-		echo 0 >"$(own_cgroup)/cgroup.procs"
+# Cgroups of the test's own (version 1, where there is that); they go when all inside has ended.
+own_cgroup() { echo "/sys/fs/cgroup/$1/instanced-${work##*/}"; } # CONTROLLER
+cgroups_remove() {
+	local directory
+	for directory in /sys/fs/cgroup/*/instanced-"${work##*/}"; do
+		[ ! -d "$directory" ] || find "$directory" -depth -type d -exec rmdir {} + || return
+	done
+}
+# cgroup_join CONTROLLER NAME [FILE=VALUE]...: this shell, and what it starts from now on
+cgroup_join() {
+	local directory
+	directory=$(own_cgroup "$1")/$2
+	mkdir -p "$directory" && printf '%s\n' "${@:3}" | while IFS='=' read -r file value; do
+		[ -z "$file" ] || echo "$value" >"$directory/$file"
+	done && echo 0 >"$directory/cgroup.procs"
 } 2>/dev/null
+# What is measured has the processors before what else runs here.
+processors_first() { cgroup_join cpu . cpu.shares=262144 cpu.rt_runtime_us=200000; }
 
 # Copies, where everybody may run them whatever the checkout's permissions are.
 copy_programs() {
