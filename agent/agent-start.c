@@ -83,6 +83,25 @@ int agent_start_loop(struct agent *agent, struct err *err)
 	return r < 0 ? err_set(err, r, "event loop: %m") : 0;
 }
 
+/* Whether somebody listens there by this configuration. */
+static bool is_wanted(const struct config *config, const char *address)
+{
+	const char *agent_check = config->agent.agent_check;
+
+	for (size_t i = 0; i < config->agent.listen.n; i++)
+		if (strcmp(config->agent.listen.items[i], address) == 0)
+			return true;
+	return agent_check && strcmp(agent_check, address) == 0;
+}
+
+/* First, because the same place may have another name now. */
+static void close_unwanted(struct agent *agent)
+{
+	for (size_t i = agent->listeners->n; i-- > 0;)
+		if (!is_wanted(agent->config, agent->listeners->items[i].address))
+			listeners_close(agent->listeners, i);
+}
+
 static int listen_all(struct agent *agent, struct err *err)
 {
 	int passed = sd_listen_fds(false), r = 0;
@@ -95,7 +114,8 @@ static int listen_all(struct agent *agent, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "socket activation: %m");
 	for (size_t i = 0; passed <= 0 && r == 0 && i < agent->config->agent.listen.n; i++)
-		r = server_listen(agent->server, agent->config->agent.listen.items[i], err);
+		r = server_listen(
+			agent->server, agent->listeners, agent->config->agent.listen.items[i], err);
 	return r;
 }
 
@@ -136,10 +156,11 @@ int agent_start_answering(struct agent *agent, struct err *err)
 		r = space_new(agent->event, SPACE_INTERVAL_USEC, &agent->space);
 	if (r < 0)
 		return err_set(err, r, "%s: %m", state);
+	close_unwanted(agent);
 	r = listen_all(agent, err);
 	if (r == 0 && agent->config->agent.agent_check)
-		r = agent_check_new(
-			agent->event, agent->config->agent.agent_check, &agent->agent_check, err);
+		r = agent_check_new(agent->event, agent->listeners,
+			agent->config->agent.agent_check, &agent->agent_check, err);
 	if (r < 0)
 		return r;
 	agent_on_state(agent); /* the first request finds an answer */

@@ -250,10 +250,11 @@ int server_adopt(struct server *server, int fd)
 	return r < 0 ? r : add_listener(server, &listener);
 }
 
-int server_listen(struct server *server, const char *address, struct err *err)
+int server_listen(
+	struct server *server, struct listeners *kept, const char *address, struct err *err)
 {
 	struct listener listener;
-	int r = listener_open(address, &listener, err);
+	int r = listeners_open(kept, address, &listener, err);
 
 	if (r < 0)
 		return r;
@@ -263,6 +264,16 @@ int server_listen(struct server *server, const char *address, struct err *err)
 		return err_set(err, r, "cannot listen on %s: %m", address);
 	}
 	return 0;
+}
+
+void server_keep_listeners(struct server *server, struct listeners *kept)
+{
+	while (server->n_listeners > 0) {
+		struct listener *last = &server->listeners[--server->n_listeners];
+
+		(void)watch(server, last, EPOLL_CTL_DEL, 0);
+		listeners_keep(kept, last);
+	}
 }
 
 int server_address(
