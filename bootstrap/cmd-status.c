@@ -1,94 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The agent knows more than the state (apps' health, load, what was unmounted since), so it is
- * asked first; without it the state alone decides, and the output says so.
- */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "ask.h"
-#include "command.h"
 #include "log.h"
 #include "show.h"
-#include "state.h"
-
-#define POLL (300ull * 1000)
-
-struct situation {
-	struct state *state;  /* or NULL */
-	json_t *agent;        /* its /instance document, or NULL … */
-	struct err agent_err; /* … and why */
-	struct check checks[STATUS_CHECKS_MAX];
-	size_t n_checks;
-	enum status status;
-};
-
-/* The agent tells reasons only to those in `details`; the state knows those of its own. */
-static void add_reason(const struct state *state, struct check *check)
-{
-	struct check checks[STATUS_CHECKS_MAX];
-	size_t n = check->reason[0] ? 0 : state_checks(state, checks);
-
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(checks[i].name, check->name) == 0)
-			memcpy(check->reason, checks[i].reason, sizeof check->reason);
-}
-
-/* The agent's checks, in place of those that follow from the state alone. */
-static void take_checks(struct situation *situation)
-{
-	json_t *list = json_object_get(situation->agent, "checks"), *one;
-	size_t i;
-
-	situation->n_checks = 0;
-	json_array_foreach (list, i, one) {
-		struct check *check = &situation->checks[situation->n_checks];
-		const char *name = "", *status = "", *reason = "";
-
-		(void)json_unpack(one, "{s:s, s:s, s?s}", "name", &name, "status", &status,
-			"reason", &reason);
-		*check = (struct check){.required = strcmp(status, "fail") == 0,
-			.result = strcmp(status, "pass") == 0   ? CHECK_PASS
-				  : strcmp(status, "warn") == 0 ? CHECK_WARN
-								: CHECK_FAIL};
-		snprintf(check->name, sizeof check->name, "%s", name);
-		snprintf(check->reason, sizeof check->reason, "%s", reason);
-		if (check->result != CHECK_PASS)
-			add_reason(situation->state, check);
-		if (++situation->n_checks == STATUS_CHECKS_MAX)
-			break;
-	}
-}
-
-static void look(const struct options *options, const struct config *config,
-	struct service *service, struct situation *ret)
-{
-	const char *status;
-
-	*ret = (struct situation){0};
-	(void)state_read(options->state, &ret->state, NULL);
-	ret->n_checks = state_checks(ret->state, ret->checks);
-	ret->status = status_decide(ret->checks, ret->n_checks, false);
-	ret->agent = ask_agent(config, service, "/instance", &ret->agent_err);
-	status = json_string_value(json_object_get(ret->agent, "status"));
-	for (int s = STATUS_STARTING; status && s <= STATUS_FAILED; s++)
-		if (strcmp(status, status_name((enum status)s)) == 0)
-			ret->status = (enum status)s;
-	if (status)
-		take_checks(ret);
-}
-
-static void forget(struct situation *situation)
-{
-	situation->state = state_free(situation->state);
-	json_decref(situation->agent);
-	situation->agent = NULL;
-}
-
-/* -- for people -- */
+#include "situation.h"
 
 static void print_head(const struct situation *situation)
 {
@@ -191,28 +107,11 @@ static void print(const struct options *options, const struct situation *situati
 	print_load(situation);
 }
 
-/* Nothing more will happen by itself, or there is what was waited for. */
-static bool is_final(const struct situation *situation)
-{
-	return status_serves(situation->status) ||
-	       (situation->status == STATUS_FAILED && situation->state &&
-		       situation->state->settled);
-}
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 int cmd_status(const struct options *options)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
 	struct situation situation;
 	struct service service;
-	uint64_t start = now();
 	enum exit_status status;
 	struct err err;
 	int r = command_config(options, &config);
@@ -224,16 +123,10 @@ int cmd_status(const struct options *options)
 		service_close(&service);
 		return EXIT_FAILED;
 	}
-	for (;;) {
-		look(options, config, &service, &situation);
-		if (!options->wait || is_final(&situation) || now() - start >= options->wait_usec)
-			break;
-		forget(&situation);
-		(void)nanosleep(&(struct timespec){.tv_nsec = POLL * 1000}, NULL);
-	}
+	situation_look(options, config, &service, &situation);
 	print(options, &situation);
 	status = status_exit(situation.status);
-	forget(&situation);
+	situation_clear(&situation);
 	service_close(&service);
 	return (int)status;
 }

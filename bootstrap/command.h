@@ -24,17 +24,18 @@ struct options {
 	const char *device; /* apply --device */
 	const char *app;    /* deploy; NULL: all that is configured */
 	bool reference;     /* check --reference */
-	bool wait;          /* status --wait */
+	bool wait;          /* status, signal, probe: --wait */
 	uint64_t wait_usec;
-	const char *argument;          /* metadata PATH, deploy APP, fetch URL, probe URL */
-	bool svg;                      /* timeline --svg */
-	bool yes;                      /* seal --yes */
-	const char *root;              /* seal --root; NULL: this machine */
-	bool baked;                    /* user-data --baked */
+	const char *argument; /* metadata PATH, deploy APP, fetch URL, probe URL, signal RESULT */
+	bool svg;             /* timeline --svg */
+	bool yes;             /* seal --yes */
+	const char *root;     /* seal --root; NULL: this machine */
+	bool baked;           /* user-data --baked */
 	const char *url, *sha256;      /* user-data: the package and its digest */
 	bool rollback;                 /* deploy --rollback */
 	bool head;                     /* fetch --head */
 	const char *region, *endpoint; /* fetch */
+	const char *stack, *resource;  /* signal; NULL: as the instance's tags say */
 };
 
 int cmd_apply(const struct options *options);
@@ -45,6 +46,7 @@ int cmd_metadata(const struct options *options);
 int cmd_plan(const struct options *options);
 int cmd_probe(const struct options *options);
 int cmd_seal(const struct options *options);
+int cmd_signal(const struct options *options);
 int cmd_status(const struct options *options);
 int cmd_timeline(const struct options *options);
 int cmd_user_data(const struct options *options);

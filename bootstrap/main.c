@@ -29,6 +29,8 @@ static const struct command {
 	{"plan", cmd_plan, "", "show what apply would do, and why, and touch nothing"},
 	{"probe", cmd_probe, "URL [--wait[=SECONDS]]", "ask a health URL, until it is well"},
 	{"seal", cmd_seal, "[--yes] [--root DIR]", "prepare this machine to become an AMI"},
+	{"signal", cmd_signal, "[RESULT] [--wait] [--stack S --resource R]",
+		"tell CloudFormation and Auto Scaling how this launch went"},
 	{"status", cmd_status, "[--wait[=SECONDS]]", "how this instance is, with every check"},
 	{"timeline", cmd_timeline, "[--svg]", "where the time since boot went"},
 	{"user-data", cmd_user_data, "[--baked] [--url URL --sha256 HEX]",
@@ -56,6 +58,8 @@ enum {
 	OPT_HEAD,
 	OPT_REGION,
 	OPT_ENDPOINT,
+	OPT_STACK,
+	OPT_RESOURCE,
 	OPT_VERSION,
 };
 
@@ -79,6 +83,8 @@ static const struct option long_options[] = {
 	{"head", no_argument, NULL, OPT_HEAD},
 	{"region", required_argument, NULL, OPT_REGION},
 	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
+	{"stack", required_argument, NULL, OPT_STACK},
+	{"resource", required_argument, NULL, OPT_RESOURCE},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -171,6 +177,8 @@ static int take_option(int option, struct options *options)
 	case OPT_HEAD: options->head = true; return -1;
 	case OPT_REGION: options->region = optarg; return -1;
 	case OPT_ENDPOINT: options->endpoint = optarg; return -1;
+	case OPT_STACK: options->stack = optarg; return -1;
+	case OPT_RESOURCE: options->resource = optarg; return -1;
 	case 'v': options->verbose = true; return -1;
 	case 'h': print_help(stdout); return EXIT_DONE;
 	case OPT_VERSION: puts("instancectl " PACKAGE_VERSION); return EXIT_DONE;

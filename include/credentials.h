@@ -44,13 +44,18 @@ struct credentials *credentials_free(struct credentials *credentials);
 typedef void (*credentials_done)(
 	int result, struct credentials *credentials, const struct err *err, void *userdata);
 
+struct credentials_call;
+
 /*
  * Asks which role this instance has, then for its credentials; each takes `timeout_usec` at most.
- * `done` is called once from the loop, with credentials that it owns when result is 0; not after
- * imds_free(). -ENOENT: the instance has no role; and the errors of imds.h.
+ * `done` is called once from the loop, with credentials that it owns when result is 0, unless it is
+ * cancelled first. -ENOENT: the instance has no role; and the errors of imds.h.
  */
-int credentials_get(
-	struct imds *imds, uint64_t timeout_usec, credentials_done done, void *userdata);
+int credentials_get(struct imds *imds, uint64_t timeout_usec, credentials_done done, void *userdata,
+	struct credentials_call **ret_call);
+
+/* Before imds_free(); not from inside its own `done`. NULL is no call. */
+void credentials_cancel(struct credentials_call *call);
 
 /* The same, running the loop until there is an answer. */
 int credentials_wait(sd_event *event, struct imds *imds, uint64_t timeout_usec,

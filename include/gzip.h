@@ -10,7 +10,10 @@
 /* Whether it begins as gzip does. */
 bool gzip_is(const void *data, size_t length);
 
-/* To at most `max` bytes, -EFBIG beyond; -EBADMSG: broken or cut. A NUL follows, uncounted. */
+/*
+ * To at most `max` bytes, -EFBIG beyond; -EBADMSG: broken or cut. A NUL follows, uncounted. With
+ * these two errors, too, the text is set: to all that could be had.
+ */
 int gzip_expand(const void *data, size_t length, size_t max, char **ret_text, size_t *ret_length,
 	struct err *err);
 

@@ -15,6 +15,12 @@
 
 #define HTTP_HEADERS_MAX 8
 
+/*
+ * Bytes of a request's body. From here on libcurl asks the server first (Expect: 100-continue) and
+ * waits for its answer, or a second.
+ */
+#define HTTP_BODY_MAX ((size_t)1 << 20)
+
 struct http;      /* the client: connections are kept and used again */
 struct http_call; /* a request under way */
 
@@ -39,9 +45,11 @@ struct http_request {
 	const char *socket;                    /* a Unix socket to speak over; NULL: the network */
 	const char *method;                    /* NULL: GET; the answer to HEAD has no body */
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", ended by NULL */
-	uint64_t timeout_usec;                 /* for the whole exchange; 0 only with stall_usec */
-	uint64_t stall_usec;                   /* without a byte, in whole seconds; 0: no limit */
-	size_t body_max;                       /* a longer body fails with -EFBIG */
+	const void *body;      /* NULL: none; else it is posted; a Content-Type belongs to it */
+	size_t body_length;    /* HTTP_BODY_MAX at most, or -E2BIG */
+	uint64_t timeout_usec; /* for the whole exchange; 0 only with stall_usec */
+	uint64_t stall_usec;   /* without a byte, in whole seconds; 0: no limit */
+	size_t body_max;       /* a longer body fails with -EFBIG */
 	/* What follows is off when it is 0. */
 	http_sink sink; /* gets the body of a 2xx, of any length; others are cut to body_max */
 	unsigned redirects_max; /* followed to https: only; and no URL may hold a user name

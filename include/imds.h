@@ -21,7 +21,6 @@
 #define IMDS_BODY_MAX    ((size_t)64 << 10) /* user-data has 16 KiB at most, all else less */
 
 struct imds;
-struct imds_call;
 
 struct imds_answer {
 	int result; /* 0; -ENOENT: 404; -EACCES: 403; -ETIMEDOUT; -EPROTO: anything else */
@@ -48,7 +47,10 @@ struct imds *imds_free(struct imds *imds);
 int imds_get(
 	struct imds *imds, const char *path, uint64_t timeout_usec, imds_done done, void *userdata);
 
-/* The same, running the loop until there is an answer. */
+/* Ends all calls that have this userdata, without calling back. */
+void imds_cancel(struct imds *imds, const void *userdata);
+
+/* The same as imds_get(), running the loop until there is an answer. */
 int imds_wait(struct imds *imds, const char *path, uint64_t timeout_usec, char **ret_body,
 	size_t *ret_length, struct err *err);
 

@@ -62,19 +62,31 @@ size_t fake_http_pending(void)
 	return n_pending;
 }
 
+static const char *request_method(const struct http_request *request)
+{
+	return request->method ? request->method : request->body ? "POST" : "GET";
+}
+
 static void write_down(const struct http_request *request)
 {
 	struct fake_request *note = &fake_requests[fake_n_requests];
+	const struct http_signer *signer = request->signer;
 
 	if (fake_n_requests == FAKE_REQUESTS_MAX)
 		return;
 	fake_n_requests++;
 	*note = (struct fake_request){.usec = fake_now(), .timeout_usec = request->timeout_usec};
-	(void)snprintf(
-		note->method, sizeof note->method, "%s", request->method ? request->method : "GET");
+	(void)snprintf(note->method, sizeof note->method, "%s", request_method(request));
 	(void)snprintf(note->url, sizeof note->url, "%s", request->url);
 	(void)snprintf(note->header, sizeof note->header, "%s",
 		request->headers[0] ? request->headers[0] : "");
+	note->body_length = request->body_length;
+	memcpy(note->body, request->body ? request->body : "",
+		request->body_length < sizeof note->body ? request->body_length
+							 : sizeof note->body - 1);
+	if (signer)
+		(void)snprintf(note->signer, sizeof note->signer, "%s %s %s %s", signer->access_key,
+			signer->token ? signer->token : "-", signer->region, signer->service);
 }
 
 static bool fits(const struct fake_answer *answer, const struct http_request *request)
@@ -84,8 +96,7 @@ static bool fits(const struct fake_answer *answer, const struct http_request *re
 	for (size_t i = 0; i < HTTP_HEADERS_MAX && request->headers[i]; i++)
 		has_header |= answer->header && strstr(request->headers[i], answer->header);
 	return has_header && (!answer->url || strstr(request->url, answer->url)) &&
-	       (!answer->method ||
-		       strcmp(answer->method, request->method ? request->method : "GET") == 0);
+	       (!answer->method || strcmp(answer->method, request_method(request)) == 0);
 }
 
 static struct fake_answer choose(const struct http_request *request)

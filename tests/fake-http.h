@@ -26,6 +26,9 @@ struct fake_answer {
 
 struct fake_request {
 	char method[8], url[800], header[800]; /* the first header */
+	char body[1600];                       /* as much of it as fits; NUL-terminated */
+	size_t body_length;                    /* of all of it */
+	char signer[200];                      /* "ACCESS-KEY TOKEN REGION SERVICE", or "" */
 	uint64_t usec;                         /* CLOCK_MONOTONIC */
 	uint64_t timeout_usec;
 };

@@ -51,7 +51,8 @@ blkid/           bootstrap/blank.c
 libmount         bootstrap/mount.c
 archive.h        bootstrap/unpack-read.c
 seccomp.h        bootstrap/unpack-read.c
-zlib.h           bootstrap/core/user-data.c
+zlib.h           bootstrap/core/gzip.c
+expat.h          bootstrap/core/xml.c
 systemd/sd-bus.h bootstrap/manager-bus.h
 systemd/sd-journal.h  bootstrap/core/log.c
 systemd/sd-daemon.h   agent/main.c

@@ -157,9 +157,52 @@ static void test_ask(void)
 	ok(!credentials, "the output is untouched on failure");
 }
 
+static void on_never(
+	int result, struct credentials *credentials, const struct err *err, void *userdata)
+{
+	(void)result, (void)err;
+	credentials_free(credentials);
+	*(bool *)userdata = true;
+}
+
+/* In the first question, and in the second. */
+static void test_cancel(void)
+{
+	static const char *const slow[] = {ROLES, ROLES "role"};
+
+	FOREACH_ELEMENT (i, slow) {
+		struct credentials_call *call = NULL;
+		sd_event *event = NULL;
+		struct http *http = NULL;
+		struct imds *imds = NULL;
+		bool called = false;
+		uint64_t until;
+
+		FAKE_SCRIPT(TOKEN, {.url = slow[i], .delay_ms = FAKE_SILENT},
+			{.url = ROLES, .status = 200, .body = "role"});
+		(void)sd_event_new(&event);
+		(void)http_new(event, &http);
+		(void)imds_new(event, http, "http://sim", &imds);
+		(void)credentials_get(imds, SECOND, on_never, &called, &call);
+		until = fake_now() + SECOND;
+		while (fake_http_count("GET", slow[i]) == 0 && fake_now() < until)
+			(void)sd_event_run(event, 10000);
+		is_int((long long)fake_http_pending(), 1, "a question is under way");
+		credentials_cancel(call);
+		is_int((long long)fake_http_pending(), 0, "cancelled it is none");
+		(void)sd_event_run(event, 10000);
+		ok(!called, "and nobody hears of it");
+		imds_free(imds);
+		http_free(http);
+		(void)sd_event_unref(event);
+	}
+	credentials_cancel(NULL);
+}
+
 int main(void)
 {
 	test_parse();
 	test_ask();
+	test_cancel();
 	return done_testing();
 }

@@ -25,6 +25,8 @@ static struct {
 	pthread_t thread;
 	atomic_uint connections, requests, hangups;
 	char head[4096]; /* of the last request; read when its answer is there */
+	char *body;      /* of the last one that had one, and its length */
+	size_t length;
 } server;
 
 /* -- the server -- */
@@ -135,6 +137,34 @@ static bool serve(int fd, const char *path)
 	return stays;
 }
 
+/* What the head announced; some of it may have come behind the head already. */
+static bool take_body(int fd, const char *head, size_t length)
+{
+	const char *header = strstr(head, "\r\nContent-Length: ");
+	size_t wanted = header ? strtoul(header + strlen("\r\nContent-Length: "), NULL, 10) : 0;
+	const char *start = strstr(head, "\r\n\r\n") + 4;
+	size_t here = length - (size_t)(start - head);
+	char *body;
+
+	if (wanted == 0)
+		return true;
+	body = calloc(1, wanted + 1);
+	memcpy(body, start, here);
+	while (here < wanted) {
+		ssize_t n = recv(fd, body + here, wanted - here, 0);
+
+		if (n <= 0) {
+			free(body);
+			return false;
+		}
+		here += (size_t)n;
+	}
+	free(server.body);
+	server.body = body;
+	server.length = wanted;
+	return true;
+}
+
 static void *on_connection(void *userdata)
 {
 	int fd = (int)(intptr_t)userdata;
@@ -151,7 +181,7 @@ static void *on_connection(void *userdata)
 			length += (size_t)n;
 			head[length] = '\0';
 		}
-		if (n <= 0 || sscanf(head, "%*s %63s", path) != 1)
+		if (n <= 0 || sscanf(head, "%*s %63s", path) != 1 || !take_body(fd, head, length))
 			break;
 		memcpy(server.head, head, length + 1);
 		atomic_fetch_add(&server.requests, 1);
@@ -198,6 +228,7 @@ static void server_stop(void)
 	(void)shutdown(server.fd, SHUT_RDWR);
 	(void)pthread_join(server.thread, NULL);
 	(void)close(server.fd);
+	free(server.body);
 }
 
 /* -- the client -- */
@@ -304,6 +335,15 @@ static struct got ask(const char *path)
 	return ask_url(url(path), 2 * SECOND, 100);
 }
 
+static struct got ask_request(struct http_request request)
+{
+	struct got got = {0};
+
+	if (http_start(on.http, &request, on_done, &got, NULL) == 0)
+		run_until(&got, 1);
+	return got;
+}
+
 static void begin(void)
 {
 	(void)sd_event_new(&on.event);
@@ -364,6 +404,59 @@ static void test_put(void)
 	ok(strncmp(server.head, "GET /ok ", 8) == 0 && !strstr(server.head, "X-A"),
 		"the next request has none of that");
 	end();
+}
+
+static void test_post(void)
+{
+	struct http_signer signer = {"AKID", "secret", "to/ken==", "eu-west-1", "monitoring"};
+	char *large = malloc(HTTP_BODY_MAX + 1), body[] = "A=1\0B";
+	struct http_request request = {.url = url("/form"),
+		.headers = {"Content-Type: text/x", "Content-Encoding: gzip"},
+		.timeout_usec = 5 * SECOND,
+		.body_max = 100,
+		.body = body,
+		.body_length = 5,
+		.signer = &signer};
+	struct got got = {0};
+	uint64_t start;
+
+	begin();
+	(void)http_start(on.http, &request, on_done, &got, NULL);
+	memset(body, '!', sizeof body); /* the body is copied */
+	run_until(&got, 1);
+	ok(got.status == 200 && strncmp(server.head, "POST /form HTTP/1.1\r\n", 21) == 0,
+		"a request with a body is a POST");
+	ok(server.length == 5 && memcmp(server.body, "A=1\0B", 5) == 0,
+		"the body goes as it was, a NUL in it too");
+	ok(strstr(server.head, "\r\nContent-Type: text/x\r\n") &&
+			!strstr(server.head, "x-www-form-urlencoded"),
+		"with the type that it is given");
+	ok(strstr(server.head, "SignedHeaders=content-encoding;content-type;host;x-amz-date;"
+			       "x-amz-security-token, "),
+		"and signed with it");
+	memset(large, 'x', HTTP_BODY_MAX + 1);
+	request.body = large;
+	request.body_length = HTTP_BODY_MAX;
+	start = now();
+	got = ask_request(request);
+	ok(got.status == 200 && server.length == HTTP_BODY_MAX &&
+			memcmp(server.body, large, HTTP_BODY_MAX) == 0,
+		"the largest body");
+	ok(!strstr(server.head, "Expect:") && now() - start < 900 * MS,
+		"goes at once, the server is not asked first");
+	request.body_length++;
+	is_int(http_start(on.http, &request, on_done, &got, NULL), -E2BIG, "one byte more");
+	request.body = "";
+	request.body_length = 0;
+	got = ask_request(request);
+	ok(got.status == 200 && strncmp(server.head, "POST ", 5) == 0 &&
+			strstr(server.head, "\r\nContent-Length: 0\r\n"),
+		"an empty body is a body");
+	(void)ask("/ok");
+	ok(strncmp(server.head, "GET /ok ", 8) == 0 && !strstr(server.head, "Content-"),
+		"the next request has none of that");
+	end();
+	free(large);
 }
 
 static void test_body_bound(void)
@@ -499,15 +592,6 @@ static void test_sink(void)
 	is_int(drain.got.error, -EIO, "a body that ends early is an error");
 	is_int(ask("/ok").status, 200, "and then all is well again");
 	end();
-}
-
-static struct got ask_request(struct http_request request)
-{
-	struct got got = {0};
-
-	if (http_start(on.http, &request, on_done, &got, NULL) == 0)
-		run_until(&got, 1);
-	return got;
 }
 
 static void test_head(void)
@@ -728,6 +812,7 @@ int main(void)
 	server_start();
 	test_get();
 	test_put();
+	test_post();
 	test_body_bound();
 	test_time_limit();
 	test_errors();

@@ -578,6 +578,26 @@ static void test_bounds(void)
 	end();
 }
 
+static void test_cancel(void)
+{
+	struct got got = {0}, other = {0};
+
+	FAKE_SCRIPT(GOOD_TOKEN, {.url = "/slow", .delay_ms = FAKE_SILENT},
+		{.url = "/other", .status = 200, .body = "x", .delay_ms = 60}, {.status = 503});
+	begin(URL);
+	(void)imds_get(on.imds, "slow", 60 * SECOND, on_got, &got);
+	(void)imds_get(on.imds, "other", 60 * SECOND, on_got, &other);
+	(void)imds_get(on.imds, "fails", 60 * SECOND, on_got, &got);
+	run_for(30 * MS);
+	(void)imds_get(on.imds, "new", 60 * SECOND, on_got, &got);
+	imds_cancel(on.imds, &got);
+	is_int((long long)fake_http_pending(), 1, "cancelled under way, asleep and new");
+	run_until(&other, 1);
+	run_for(100 * MS);
+	ok(other.times == 1 && got.times == 0, "nobody hears of it, and others do");
+	end();
+}
+
 static void test_free_under_way(void)
 {
 	struct got got = {0};
@@ -648,6 +668,7 @@ int main(void)
 	test_idle_loop();
 	test_many();
 	test_bounds();
+	test_cancel();
 	test_free_under_way();
 	test_wait();
 	return done_testing();

@@ -109,18 +109,25 @@ bool credentials_is_stale(const struct credentials *credentials, time_t now)
 	return now >= credentials->expires - CREDENTIALS_STALE_SECONDS;
 }
 
-struct asking {
+struct credentials_call {
 	struct imds *imds;
 	uint64_t timeout;
 	credentials_done done;
 	void *userdata;
 };
 
-static void asking_end(
-	struct asking *asking, int result, struct credentials *credentials, const struct err *err)
+static void call_finish(struct credentials_call *call, int result, struct credentials *credentials,
+	const struct err *err)
 {
-	asking->done(result, credentials, err, asking->userdata);
-	free(asking);
+	call->done(result, credentials, err, call->userdata);
+	free(call);
+}
+
+void credentials_cancel(struct credentials_call *call)
+{
+	if (call)
+		imds_cancel(call->imds, call);
+	free(call);
 }
 
 static void on_credentials(struct imds_answer *answer, void *userdata)
@@ -132,7 +139,7 @@ static void on_credentials(struct imds_answer *answer, void *userdata)
 			credentials_parse(answer->body, answer->length, &credentials, &answer->err);
 		explicit_bzero(answer->body, answer->length);
 	}
-	asking_end(userdata, answer->result, credentials, &answer->err);
+	call_finish(userdata, answer->result, credentials, &answer->err);
 }
 
 /* The first line; -ENOENT: there is none. Names are [A-Za-z0-9+=,.@_-] (IAM API, CreateRole). */
@@ -154,31 +161,34 @@ static int role_path(const struct imds_answer *answer, char *ret_path, size_t si
 
 static void on_role(struct imds_answer *answer, void *userdata)
 {
-	struct asking *asking = userdata;
+	struct credentials_call *call = userdata;
 	char path[sizeof ROLES_PATH + ROLE_MAX];
 	int r = role_path(answer, path, sizeof path, &answer->err);
 
 	if (r == 0) {
-		r = imds_get(asking->imds, path, asking->timeout, on_credentials, asking);
+		r = imds_get(call->imds, path, call->timeout, on_credentials, call);
 		if (r < 0)
 			err_set(&answer->err, r, "metadata service: %m");
 	}
 	if (r < 0)
-		asking_end(asking, r, NULL, &answer->err);
+		call_finish(call, r, NULL, &answer->err);
 }
 
-int credentials_get(struct imds *imds, uint64_t timeout_usec, credentials_done done, void *userdata)
+int credentials_get(struct imds *imds, uint64_t timeout_usec, credentials_done done, void *userdata,
+	struct credentials_call **ret_call)
 {
-	struct asking *asking = calloc(1, sizeof *asking);
+	struct credentials_call *call = calloc(1, sizeof *call);
 	int r;
 
-	if (!asking)
+	if (!call)
 		return -ENOMEM;
-	*asking = (struct asking){
+	*call = (struct credentials_call){
 		.imds = imds, .timeout = timeout_usec, .done = done, .userdata = userdata};
-	r = imds_get(imds, ROLES_PATH, timeout_usec, on_role, asking);
+	r = imds_get(imds, ROLES_PATH, timeout_usec, on_role, call);
 	if (r < 0)
-		free(asking);
+		free(call);
+	else if (ret_call)
+		*ret_call = call;
 	return r;
 }
 
@@ -203,7 +213,7 @@ int credentials_wait(sd_event *event, struct imds *imds, uint64_t timeout_usec,
 	struct credentials **ret_credentials, struct err *err)
 {
 	struct waited waited = {.err = err};
-	int r = credentials_get(imds, timeout_usec, on_waited, &waited);
+	int r = credentials_get(imds, timeout_usec, on_waited, &waited, NULL);
 
 	while (r >= 0 && !waited.done)
 		r = sd_event_run(event, UINT64_MAX);

@@ -317,10 +317,25 @@ static void limits_set(CURL *easy, const struct http_request *request)
 	(void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, (long)request->path_as_is);
 }
 
+/* The size goes first: it says how much is copied. */
+static int body_set(CURL *easy, const struct http_request *request)
+{
+	if (request->body_length > HTTP_BODY_MAX)
+		return -E2BIG;
+	if (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length) !=
+			CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body) != CURLE_OK)
+		return -ENOMEM;
+	return 0;
+}
+
 static int call_prepare(struct http_call *call, const struct http_request *request)
 {
 	CURL *easy = call->easy;
 	int r = proxy_choose(easy, request->proxied);
+
+	if (r == 0 && request->body)
+		r = body_set(easy, request);
 
 	for (size_t i = 0; r == 0 && i < HTTP_HEADERS_MAX && request->headers[i]; i++)
 		r = header_add(call, request->headers[i]);

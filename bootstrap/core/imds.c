@@ -398,6 +398,17 @@ int imds_get(
 	return 0;
 }
 
+void imds_cancel(struct imds *imds, const void *userdata)
+{
+	struct imds_call *next;
+
+	for (struct imds_call *call = imds->calls; call; call = next) {
+		next = call->next;
+		if (call->userdata == userdata)
+			call_free(call);
+	}
+}
+
 struct waiting {
 	struct imds_answer answer;
 	bool done;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define ZLIB_CONST
 #include "user-data.h"
 
 #include <errno.h>
@@ -7,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <zlib.h>
 
 #include "cleanup.h"
+#include "gzip.h"
 #include "mime.h"
 
 #define FIRST_LINE "#instanced"
@@ -98,48 +97,22 @@ static int take(struct search *search, struct span text)
 	return 0;
 }
 
-/* Fills `out` with all that can be had, also from what is broken. */
-static int expand(struct span data, char *out, size_t size, size_t *ret_length, struct err *err)
-{
-	z_stream z = {.next_in = (const Bytef *)data.at,
-		.avail_in = (uInt)span_size(data),
-		.next_out = (Bytef *)out,
-		.avail_out = (uInt)size};
-	int r = inflateInit2(&z, 16 + MAX_WBITS); /* 16: with gzip's header */
-
-	if (r == Z_OK)
-		r = inflate(&z, Z_FINISH);
-	*ret_length = z.total_out;
-	if (r == Z_MEM_ERROR)
-		r = err_set(err, -ENOMEM, "%m");
-	else if (r == Z_STREAM_END && z.avail_in == 0)
-		r = 0;
-	else if (r == Z_STREAM_END)
-		r = err_set(err, -EBADMSG, "%u bytes follow the end of its gzip", z.avail_in);
-	else if (r == Z_BUF_ERROR && z.avail_out == 0)
-		r = err_set(err, -EBADMSG, "its gzip expands to more than 1 MiB");
-	else if (r == Z_BUF_ERROR)
-		r = err_set(err, -EBADMSG, "its gzip is cut off");
-	else
-		r = err_set(err, -EBADMSG, "its gzip is damaged: %s", z.msg ? z.msg : zError(r));
-	(void)inflateEnd(&z);
-	return r;
-}
-
 static int search_gzip(struct search *search, struct span data, bool ours, unsigned depth)
 {
-	_cleanup_free_ char *expanded = malloc(search->budget + 1);
+	_cleanup_free_ char *expanded = NULL;
 	struct span text;
 	size_t length;
-	int r;
+	int r = gzip_expand(
+		data.at, span_size(data), search->budget, &expanded, &length, search->err);
 
-	if (!expanded)
-		return err_set(search->err, -ENOMEM, "%m");
-	r = expand(data, expanded, search->budget, &length, search->err);
+	if (r == -ENOMEM)
+		return r;
+	if (r == -EFBIG)
+		r = err_set(search->err, -EBADMSG, "its gzip expands to more than 1 MiB");
 	text = (struct span){expanded, expanded + length};
 	search->budget -= length;
 	if (r < 0)
-		return r == -EBADMSG && !ours && !may_be_ours(text) ? 0 : r;
+		return !ours && !may_be_ours(text) ? 0 : r;
 	return search_document(search, text, ours, depth + 1);
 }
 
@@ -221,7 +194,7 @@ static int search_document(struct search *search, struct span text, bool ours, u
 		return err_set(search->err, -EBADMSG, "it is wrapped too often");
 	if (starts_with(text, "\xef\xbb\xbf"))
 		text.at += 3;
-	if (starts_with(text, "\x1f\x8b"))
+	if (gzip_is(text.at, span_size(text)))
 		return search_gzip(search, text, ours, depth);
 	if (ours || has_first_line(text))
 		return take(search, text);

@@ -161,6 +161,23 @@ sim_stop() {
 	wait "$sim"
 }
 
+# -- AWS --
+
+# aws_start [aws-sim OPTION]...: sets aws (its URL); its log is $work/aws.log
+aws_start() {
+	rm -f "$work/aws.url"
+	"$top/tests/aws-sim/aws-sim" --ports-file "$work/aws.url" --log "$work/aws.log" "$@" \
+		>/dev/null &
+	wait_for 10 test -s "$work/aws.url"
+	aws=$(cat "$work/aws.url")
+}
+aws_control() { # METHOD PATH [JSON]
+	curl -sS --max-time 10 -X "$1" "$aws/_control/$2" ${3+--data "$3"}
+}
+aws_calls() { # JQ-CONDITION: how many were logged that fulfil it
+	jq -s "map(select($1)) | length" "$work/aws.log"
+}
+
 # -- the programs under test --
 
 # A place for configuration, state, records: place NAME sets conf, state, data, and makes $at.
