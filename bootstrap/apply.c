@@ -464,9 +464,9 @@ static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 	tell_rest(walk);
 	state_note(&walk->state, walk->started, state_now(), "apply");
 	r = write_state(walk, true, err);
-	*ret_status = walk->options->app
-			      ? walk_judge_app(walk)
-			      : status_decide(checks, state_checks(&walk->state, checks), false);
+	*ret_status = walk->options->app ? walk_judge_app(walk)
+					 : status_decide(checks, state_checks(&walk->state, checks),
+						   drain_holds(&walk->inventory->drain));
 	return r;
 }
 

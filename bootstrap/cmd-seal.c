@@ -36,7 +36,7 @@ static void leave(struct sealing *sealing)
 /* No apply while we are at work, and we not while one is. */
 static int lock_out(const char *state, int *ret_fd, struct err *err)
 {
-	int r = command_lock(state, ret_fd, err);
+	int r = command_lock(state, COMMAND_LOCK_APPLY, ret_fd, err);
 
 	return r == 1 ? err_set(err, -EBUSY, "an apply is at work; seal when it has ended") : r;
 }

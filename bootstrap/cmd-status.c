@@ -22,6 +22,10 @@ static void print_head(const struct situation *situation)
 	puts("");
 	if (situation->state && situation->state->reason[0])
 		printf("  %s\n", situation->state->reason);
+	if (drain_holds(&situation->drain))
+		printf("  %s: %s%s%s\n", drain_phase_name(situation->drain.phase),
+			situation->drain.reason, situation->drain.failed[0] ? "; failed: " : "",
+			situation->drain.failed);
 }
 
 static void print_app(const struct state_item *item)

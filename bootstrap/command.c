@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "file.h"
+#include "spawn.h"
 #include "user-data.h"
+
+#define LOCK_PAUSE 50000 /* usec between two tries */
 
 int command_config_with(const struct options *options, const struct config_layer *user_data,
 	struct config **ret_config, struct err *ret_problem)
@@ -57,13 +61,13 @@ int service_user_data(const struct options *options, struct service *service, ui
 	return 1;
 }
 
-int command_lock(const char *state, int *ret_fd, struct err *err)
+int command_lock(const char *state, const char *name, int *ret_fd, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
 	char path[PATH_MAX];
 	int r = file_make_directories(state);
 
-	snprintf(path, sizeof path, "%s/apply.lock", state);
+	snprintf(path, sizeof path, "%s/%s", state, name);
 	if (r == 0) {
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		r = fd < 0 ? -errno : 0;
@@ -76,11 +80,21 @@ int command_lock(const char *state, int *ret_fd, struct err *err)
 	return r;
 }
 
-int command_lock_wait(int fd, struct err *err)
+int command_lock_wait(int fd, uint64_t timeout_usec, struct err *err)
 {
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return err_set(err, -errno, "apply.lock: %m");
+	bool ever = timeout_usec == UINT64_MAX;
+	uint64_t began = spawn_now();
+
+	while (flock(fd, ever ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EINTR && errno != EWOULDBLOCK)
+			return err_set(err, -errno, "lock: %m");
+		if (!ever && spawn_now() - began >= timeout_usec)
+			return err_set(err, -ETIMEDOUT,
+				"who holds the lock does not end within %llu s",
+				(unsigned long long)(timeout_usec / 1000000));
+		if (!ever)
+			(void)usleep(LOCK_PAUSE);
+	}
 	return 0;
 }
 

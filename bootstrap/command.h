@@ -33,6 +33,9 @@ struct options {
 	bool baked;           /* user-data --baked */
 	const char *url, *sha256;      /* user-data: the package and its digest */
 	bool rollback;                 /* deploy --rollback */
+	bool requested;                /* drain --requested */
+	const char *reason;            /* drain --reason; NULL: none given */
+	const char *run;               /* drain --run; NULL: DRAIN_RUN_DEFAULT */
 	bool head;                     /* fetch --head */
 	const char *region, *endpoint; /* fetch */
 	const char *stack, *resource;  /* signal; NULL: as the instance's tags say */
@@ -41,6 +44,7 @@ struct options {
 int cmd_apply(const struct options *options);
 int cmd_check(const struct options *options);
 int cmd_deploy(const struct options *options);
+int cmd_drain(const struct options *options);
 int cmd_fetch(const struct options *options);
 int cmd_metadata(const struct options *options);
 int cmd_plan(const struct options *options);
@@ -49,6 +53,7 @@ int cmd_seal(const struct options *options);
 int cmd_signal(const struct options *options);
 int cmd_status(const struct options *options);
 int cmd_timeline(const struct options *options);
+int cmd_undrain(const struct options *options);
 int cmd_user_data(const struct options *options);
 int cmd_volumes(const struct options *options);
 
@@ -64,12 +69,16 @@ int command_config(const struct options *options, struct config **ret_config);
 int command_config_with(const struct options *options, const struct config_layer *user_data,
 	struct config **ret_config, struct err *ret_problem);
 
+#define COMMAND_LOCK_APPLY "apply.lock"
+#define COMMAND_LOCK_DRAIN "drain.lock"
+
 /*
- * Opens STATE/apply.lock, which one apply holds while it is at work, and takes it. 1: it is held by
- * somebody; then command_lock_wait() takes it later. It ends with the process, or when closed.
+ * Opens a lock in the state directory, which one apply, or one drain, holds while it is at work,
+ * and takes it. 1: it is held by somebody; then command_lock_wait() takes it later, or gives up
+ * with -ETIMEDOUT (UINT64_MAX: never). It ends with the process, or when closed.
  */
-int command_lock(const char *state, int *ret_fd, struct err *err);
-int command_lock_wait(int fd, struct err *err);
+int command_lock(const char *state, const char *name, int *ret_fd, struct err *err);
+int command_lock_wait(int fd, uint64_t timeout_usec, struct err *err);
 
 /* The loop, the HTTP client and the metadata service in one. */
 struct service {

@@ -165,10 +165,10 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 		options.imds_timeout_usec = TIMEOUT_DEFAULT;
 	r = canonical_device(&options, device, err);
 	if (r == 0)
-		r = command_lock(options.state, &lock, err);
+		r = command_lock(options.state, COMMAND_LOCK_APPLY, &lock, err);
 	if (r == 1) {
 		log_notice("another apply is at work; waiting for it to end");
-		r = command_lock_wait(lock, err);
+		r = command_lock_wait(lock, UINT64_MAX, err);
 	}
 	if (r == 0)
 		r = service_open(&options, &service, err);

@@ -23,6 +23,8 @@ static const struct command {
 	{"apply", cmd_apply, "[--device DEV]", "converge: volumes, index page, apps; at any time"},
 	{"check", cmd_check, "[--reference]", "validate the configuration, or list all its keys"},
 	{"deploy", cmd_deploy, "APP [--rollback]", "deploy an app again, or go back a release"},
+	{"drain", cmd_drain, "[--reason TEXT] [--requested] [--run DIR]",
+		"take this instance out of rotation, then stop its apps"},
 	{"fetch", cmd_fetch, "URL [--head] [--region R] [--endpoint URL]",
 		"write what an https: or s3: URL names to standard output"},
 	{"metadata", cmd_metadata, "[PATH]", "read the instance's metadata (IMDSv2)"},
@@ -33,6 +35,7 @@ static const struct command {
 		"tell CloudFormation and Auto Scaling how this launch went"},
 	{"status", cmd_status, "[--wait[=SECONDS]]", "how this instance is, with every check"},
 	{"timeline", cmd_timeline, "[--svg]", "where the time since boot went"},
+	{"undrain", cmd_undrain, "", "take a drain back, and start the apps again"},
 	{"user-data", cmd_user_data, "[--baked] [--url URL --sha256 HEX]",
 		"print user-data for a launch template"},
 	{"volumes", cmd_volumes, "", "every attached disk, and whether it would be formatted"},
@@ -55,6 +58,9 @@ enum {
 	OPT_URL,
 	OPT_SHA256,
 	OPT_ROLLBACK,
+	OPT_REASON,
+	OPT_REQUESTED,
+	OPT_RUN,
 	OPT_HEAD,
 	OPT_REGION,
 	OPT_ENDPOINT,
@@ -80,6 +86,9 @@ static const struct option long_options[] = {
 	{"url", required_argument, NULL, OPT_URL},
 	{"sha256", required_argument, NULL, OPT_SHA256},
 	{"rollback", no_argument, NULL, OPT_ROLLBACK},
+	{"reason", required_argument, NULL, OPT_REASON},
+	{"requested", no_argument, NULL, OPT_REQUESTED},
+	{"run", required_argument, NULL, OPT_RUN},
 	{"head", no_argument, NULL, OPT_HEAD},
 	{"region", required_argument, NULL, OPT_REGION},
 	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
@@ -174,6 +183,9 @@ static int take_option(int option, struct options *options)
 	case OPT_URL: options->url = optarg; return -1;
 	case OPT_SHA256: options->sha256 = optarg; return -1;
 	case OPT_ROLLBACK: options->rollback = true; return -1;
+	case OPT_REASON: options->reason = optarg; return -1;
+	case OPT_REQUESTED: options->requested = true; return -1;
+	case OPT_RUN: options->run = optarg; return -1;
 	case OPT_HEAD: options->head = true; return -1;
 	case OPT_REGION: options->region = optarg; return -1;
 	case OPT_ENDPOINT: options->endpoint = optarg; return -1;

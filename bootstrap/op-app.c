@@ -59,6 +59,22 @@ int op_link(struct op *op, struct err *err)
 
 /* -- running it, and going back if that is no good -- */
 
+/*
+ * Whether the instance was taken out of rotation since the plan was made, which may be long ago.
+ * Then nothing is started, and that an app is not well is no fault of its release.
+ */
+static bool is_drained(struct op *op, enum drain_phase since)
+{
+	struct drain drain;
+	bool drained = drain_read(op->state, &drain, NULL) == 0 && drain_holds(&drain) &&
+		       drain.phase >= since;
+
+	if (drained)
+		snprintf(op->note, sizeof op->note, "not now, the instance is drained: %.300s",
+			drain.reason);
+	return drained;
+}
+
 /* Starts a release as it is run; what runs of another is stopped first. */
 static int start(struct op *op, const char *id, bool stop, struct err *err)
 {
@@ -66,12 +82,16 @@ static int start(struct op *op, const char *id, bool stop, struct err *err)
 	const struct host_app host_app = {op->config, &own.app, op->state};
 	int r;
 
+	if (is_drained(op, DRAIN_DRAINING))
+		return 0;
 	release_own(app_of(op), id, &own);
 	r = secret_check(&own.app, err);
 	if (r == 0 && stop)
 		r = host()->app_stop(&host_app, err);
 	if (r == 0)
 		r = host()->app_start(&host_app, id, err);
+	if (r == 0 && is_drained(op, DRAIN_STOPPING)) /* who drained has not seen it run */
+		r = host()->app_stop(&host_app, err);
 	release_own_clear(&own);
 	return r;
 }
@@ -115,6 +135,8 @@ int op_files(struct op *op, struct err *err)
 	char id[RELEASE_ID_MAX];
 	int r = release_current(app, id, err);
 
+	if (r == 0 && is_drained(op, DRAIN_DRAINING))
+		return 0;
 	if (r == 0 && app->run)
 		r = host()->app_stop(&host_app, err);
 	if (r < 0)
@@ -148,6 +170,8 @@ int op_prove(struct op *op, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (is_drained(op, DRAIN_STOPPING)) /* an app that was not started now */
+		return 0;
 	if (op->reach.progress)
 		op->reach.progress(app->health ? "waits until it is well"
 					       : "waits until it has run for a while",
@@ -155,6 +179,8 @@ int op_prove(struct op *op, struct err *err)
 	release_own(app, id, &own);
 	r = gate_pass(&host_app, err);
 	release_own_clear(&own);
+	if (r < 0 && is_drained(op, DRAIN_DRAINING))
+		return 0;
 	if (r == -ETIMEDOUT || r == -ECHILD)
 		return go_back(op, id, r, err);
 	if (r == 0)

@@ -54,7 +54,8 @@ static void look_once(const struct options *options, const struct config *config
 	*ret = (struct situation){0};
 	(void)state_read(options->state, &ret->state, NULL);
 	ret->n_checks = state_checks(ret->state, ret->checks);
-	ret->status = status_decide(ret->checks, ret->n_checks, false);
+	(void)drain_read(options->state, &ret->drain, NULL);
+	ret->status = status_decide(ret->checks, ret->n_checks, drain_holds(&ret->drain));
 	ret->agent = ask_agent(config, service, "/instance", &ret->agent_err);
 	status = json_string_value(json_object_get(ret->agent, "status"));
 	for (int s = STATUS_STARTING; status && s <= STATUS_FAILED; s++)
@@ -73,7 +74,7 @@ void situation_clear(struct situation *situation)
 
 bool situation_is_final(const struct situation *situation)
 {
-	return status_serves(situation->status) ||
+	return status_serves(situation->status) || situation->drain.phase == DRAIN_DRAINED ||
 	       (situation->status == STATUS_FAILED && situation->state &&
 		       situation->state->settled);
 }

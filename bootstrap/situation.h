@@ -6,6 +6,7 @@
 #pragma once
 
 #include "command.h"
+#include "drain.h"
 #include "state.h"
 
 struct situation {
@@ -15,6 +16,7 @@ struct situation {
 	struct check checks[STATUS_CHECKS_MAX];
 	size_t n_checks;
 	enum status status;
+	struct drain drain;
 };
 
 /*
@@ -23,7 +25,7 @@ struct situation {
 void situation_look(const struct options *options, const struct config *config,
 	struct service *service, struct situation *ret_situation);
 
-/* Whether it serves, or has failed and nothing more will happen by itself. */
+/* Whether it serves, is drained, or has failed and nothing more will happen by itself. */
 bool situation_is_final(const struct situation *situation);
 
 void situation_clear(struct situation *situation);

@@ -49,6 +49,8 @@ bool walk_in_time(const struct walk *walk, const struct subject *subject)
 {
 	if (subject->left_out)
 		return false;
+	if (subject->kind == PLAN_APP && drain_holds(&walk->inventory->drain))
+		return true; /* until somebody undrains */
 	if (subject->kind == PLAN_VOLUME)
 		return state_now() <
 			       walk->started + walk->config->volumes[subject->index].timeout_usec ||

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "digest.h"
+#include "drain.h"
 #include "metadata.h"
 #include "volume.h"
 
@@ -80,6 +81,7 @@ struct inventory {
 	struct inventory_index index;
 	struct inventory_app apps[CONFIG_APPS_MAX]; /* as config->apps */
 	struct err metadata_trouble; /* why there is no metadata; "" unknown or there is */
+	struct drain drain;          /* while it holds, apps are left as they are */
 };
 
 enum plan_sign {

@@ -59,6 +59,8 @@ is "it holds what it must, with these modes and owners" \
 	"$(dpkg-deb -c "$deb" | awk '!/\/$/ { print $1, $2, $6 }' |
 		grep -v /examples/ | sort -k3)" "\
 -rw-r--r-- root/root ./lib/systemd/system/instance-bootstrap.service
+-rw-r--r-- root/root ./lib/systemd/system/instance-drain.path
+-rw-r--r-- root/root ./lib/systemd/system/instance-drain.service
 -rw-r--r-- root/root ./lib/systemd/system/instance-imds.service
 -rw-r--r-- root/root ./lib/systemd/system/instance-imds.socket
 -rw-r--r-- root/root ./lib/systemd/system/instance-volume@.service
@@ -139,9 +141,10 @@ on_minimal_debian() {
 	ok $? "it installs on a minimal Debian 12" "$(cat "$work/install")"
 	is "and asks for the agent to be started, whose start wants the bootstrap" "$(asked)" \
 		"start instanced.service"
-	is "agent and bootstrap are enabled, the socket is not" \
+	is "agent, bootstrap and drain are enabled, the socket is not" \
 		"$(cd "$root/etc/systemd/system" && find . -name 'instance*' -type l | sort)" "\
 ./instanced.service.wants/instance-bootstrap.service
+./instanced.service.wants/instance-drain.path
 ./multi-user.target.wants/instanced.service"
 	is "its user has no shell and no home" \
 		"$(enter getent passwd instanced | cut -d: -f1,6-)" "instanced:/:/usr/sbin/nologin"
@@ -156,7 +159,7 @@ etc/instanced/conf.d
 var/lib/instanced"
 	is "systemd-analyze verify has nothing to say of its units" \
 		"$(enter systemd-analyze verify --man=no instanced.service instanced.socket \
-			instance-bootstrap.service instance-imds.service instance-imds.socket \
+			instance-bootstrap.service instance-drain.path instance-drain.service instance-imds.service instance-imds.socket \
 			instance-volume@vdb.service 2>&1)" ""
 
 	# What people and the agent leave there.
@@ -174,7 +177,7 @@ var/lib/instanced"
 	enter dpkg --remove instanced >"$work/remove" 2>&1
 	ok $? "it can be removed" "$(cat "$work/remove")"
 	is "and asks for agent and sockets to be stopped; bootstrap, mounts and apps stay" "$(asked)" "\
-stop instanced.socket instance-imds.socket instance-imds.service
+stop instance-drain.path instanced.socket instance-imds.socket instance-imds.service
 stop instanced.service"
 	is "configuration and data are untouched" \
 		"$(all etc/instanced var/lib/instanced | diff "$work/ours" -)" ""
@@ -210,6 +213,8 @@ drwxr-xr-x /etc/instanced/conf.d
 -rwxr-xr-x /usr/bin/instancectl
 -rw-r--r-- /usr/lib/systemd/system-preset/90-instanced.preset
 -rw-r--r-- /usr/lib/systemd/system/instance-bootstrap.service
+-rw-r--r-- /usr/lib/systemd/system/instance-drain.path
+-rw-r--r-- /usr/lib/systemd/system/instance-drain.service
 -rw-r--r-- /usr/lib/systemd/system/instance-imds.service
 -rw-r--r-- /usr/lib/systemd/system/instance-imds.socket
 -rw-r--r-- /usr/lib/systemd/system/instance-volume@.service

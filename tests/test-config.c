@@ -367,7 +367,7 @@ static void test_accepted(void)
 
 #define NO_SECTION                                                                                 \
 	"no such section; there are [agent], [index], [packages], [volume NAME], [app NAME], "     \
-	"[health], [scaling], [lifecycle]"
+	"[health], [aws], [scaling], [lifecycle]"
 #define NOT_PINNED "is missing: what comes from the network is pinned, or `unpinned = yes`"
 #define NO_KEY     "no such key; `instancectl check --reference` lists all"
 #define BAD_NAME   "a name of at most 32 lower-case letters, digits, _ and - is expected"
@@ -502,6 +502,8 @@ static const struct {
 		APP "path = /srv/x\n[app b]\nsource = file:/x\nrun = x\n"
 		    "path = /srv/x/b\n",
 		"test.conf:6: [app b] path: /srv/x/b and the path of [app web] lie in each other"},
+	{"a period that CloudWatch has not", "[scaling]\ncloudwatch = yes\nperiod = 20s\n",
+		"[scaling] period: is none of 10s, 30s and 60s"},
 	{"a template without a page", "[index]\ntemplate = /x\n",
 		"[index] path: is missing; without it the template has no use"},
 	{"a template that is not there", "[index]\npath = /x\ntemplate = /nowhere/x\n",
@@ -528,6 +530,17 @@ static const struct {
 	{"agent", "listen", "0.0.0.0:65536", "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH"},
 	{"agent", "listen", "unix:run/x", "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH"},
 	{"agent", "agent_check", "::1:80", "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH"},
+	{"aws", "endpoint", "ftp://x", "a URL like https://{service}.{region}.example.org"},
+	{"aws", "endpoint", "https://{bucket}.x",
+		"a URL like https://{service}.{region}.example.org"},
+	{"aws", "endpoint", "https://{service",
+		"a URL like https://{service}.{region}.example.org"},
+	{"aws", "endpoint", "https://a?b", "a URL like https://{service}.{region}.example.org"},
+	{"lifecycle", "ports", "80, http", "ports like 80, 443"},
+	{"lifecycle", "ports", "0", "ports like 80, 443"},
+	{"lifecycle", "ports", "65536", "ports like 80, 443"},
+	{"lifecycle", "target_groups", "web",
+		"ARNs like arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID"},
 	{"agent", "details", "10.0.0.0/33", "addresses or ranges like 127.0.0.0/8, ::1"},
 	{"agent", "details", "::1, everybody", "addresses or ranges like 127.0.0.0/8, ::1"},
 	{"agent", "details", "", "addresses or ranges like 127.0.0.0/8, ::1"},
@@ -615,6 +628,23 @@ static const struct {
 	{"health", "interval", "99ms", "a duration like 500ms, 5s or 1m, from 100ms to 7 days"},
 	{"scaling", "period", "0", "a duration like 500ms, 5s or 1m, from 100ms to 7 days"},
 };
+
+static void test_useless(void)
+{
+	char text[256];
+
+	is_int(parse("[scaling]\nperiod = 30s\n[lifecycle]\nreplace_after = 1m\n"), 0,
+		"what has no effect is no error");
+	is_int((long long)problems.n_warnings, 2, "but a warning each");
+	if (problems.n_warnings == 2) {
+		config_problem_text(&problems.warnings[0], text, sizeof text);
+		is_str(text,
+			"test.conf:2: [scaling] period: has no effect without `cloudwatch = yes`",
+			"with what it lacks");
+	}
+	is_int(parse("[scaling]\nperiod = 30s\ncloudwatch = yes\n"), 0, "with that");
+	is_int((long long)problems.n_warnings, 0, "there is none");
+}
 
 static void test_bad_values(void)
 {
@@ -933,7 +963,7 @@ static void test_reference(void)
 	static const char *const expected[] = {"\n[volume NAME]\n", ";device = \n",
 		";filesystem = xfs\n", ";   Expects xfs, ext4 or btrfs.\n", ";env.NAME = \n",
 		";listen = 0.0.0.0:8080\n",
-		"; Complete Auto Scaling's lifecycle action. (accepted, not acted upon yet)\n"};
+		"; Abandon a launch that failed, instead of letting its hook time out.\n"};
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -989,6 +1019,7 @@ int main(void)
 	test_accepted();
 	test_bad();
 	test_bad_values();
+	test_useless();
 	test_variable_names();
 	test_lengths();
 	test_name_lengths();

@@ -637,6 +637,51 @@ static void test_app(void)
 #define R2   "0123456789ab-01234562"
 #define KEPT "= app web release: " R1 " from file:///src/web (is current)\n"
 
+static void drained(void)
+{
+	inventory.drain = (struct drain){.phase = DRAIN_DRAINED, .reason = "why"};
+}
+#define WHY "(the instance is drained: why)"
+
+/* What is out of rotation is left as it is; the rest of the machine is not. */
+static void test_app_drained(void)
+{
+	machine(APP);
+	web("r1", "", NULL);
+	drained();
+	plans("… app web release: r1 from file:///src/web " WHY "\n… app web run: ./serve " WHY
+	      "\n… app web prove: that it goes on running " WHY,
+		"while the instance is drained nothing is deployed");
+	web("r1", "r1", NULL);
+	plans("= app web release: r1 from file:///src/web (is current)\n… app web run: "
+	      "./serve " WHY,
+		"and nothing is started");
+	web("r1", "r1", "r1");
+	inventory.apps[0].running_as_configured = false;
+	inventory.drain.phase = DRAIN_DRAINING;
+	plans("= app web release: r1 from file:///src/web (is current)\n… app web run: "
+	      "./serve " WHY,
+		"nor restarted, while the last are answered");
+	web("r1", "r1", "r1");
+	inventory.drain.phase = DRAIN_STOPPING;
+	plans("= app web release: r1 from file:///src/web (is current)\n"
+	      "= app web run: ./serve (is running)",
+		"what is as wanted is kept");
+	web("", "", NULL);
+	plans("! app web release: file:///src/web (the source cannot be read)",
+		"what is refused is refused");
+	web("r1", "r1", NULL);
+	inventory.drain.phase = DRAIN_UNDRAINED;
+	plans("= app web release: r1 from file:///src/web (is current)\n"
+	      "+ app web run: ./serve (is not running)",
+		"after undrain it is started");
+	machine(DATA);
+	attach("sdf");
+	drained();
+	plans(FORMAT "\n+ volume data mount: /data (is not mounted)",
+		"volumes are seen to all the same");
+}
+
 /* A release that was switched to must show that it is well; one that was not is not tried again. */
 static void test_app_proof(void)
 {
@@ -1171,6 +1216,7 @@ int main(void)
 	test_index();
 	test_index_below();
 	test_app();
+	test_app_drained();
 	test_app_proof();
 	test_app_files();
 	test_app_link();

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, SIM)
 
 import tap  # noqa: E402
-from lifecycle import LAUNCHING, Fleet, Group, Hook  # noqa: E402
+from lifecycle import LAUNCHING, TERMINATING, Fleet, Group, Hook  # noqa: E402
 from tap import equal, ok  # noqa: E402
 from tracking import Tracker, alarm_state, simulate  # noqa: E402
 
@@ -113,6 +113,14 @@ def hooks():
     fleet.complete(group, both, both.actions[0], "CONTINUE", 2)
     fleet.tick(2)
     equal("hook: both are", both.state, "InService")
+    for name in ("j", "k"):
+        group.hooks[name] = Hook(name, TERMINATING, 60)
+    fleet.terminate(group, both, 3)
+    fleet.tick(3)
+    equal("hook: and both of a termination", len(both.actions), 2)
+    fleet.complete(group, both, both.actions[0], "ABANDON", 4)
+    fleet.tick(4)
+    ok("hook: which ABANDON of one ends", both.id not in group.instances)
 
 
 def program(name, *arguments, text=None):
@@ -124,8 +132,8 @@ def sets():
     lines = ["cpu  0 0 0 0 0 0 0 0 0 0",
              "cpu  10 5 5 70 10 0 0 0 8 0",  # of 100: busy 20; guests are in user already
              "cpu  20 5 5 70 10 5 5 80 8 0",  # busy 20, steal 80
-             "cpu  20 5 5 70 10 5 5 70 8 0",  # steal went backwards: tells nothing
-             "cpu  20 5 5 170 10 5 5 70 8 0"]  # idle
+             "cpu  20 5 5 140 10 5 5 70 8 0",  # steal went backwards: tells nothing
+             "cpu  20 5 5 240 10 5 5 70 8 0"]  # idle
     equal("replay: demand is utilization and steal", program(
         "replay", "2", text="\n".join(lines) + "\n").splitlines(),
           ["2 120 20 100 2 40 20 20 2 80 0 80 2", "4 0 0 0 1 0 0 0 1 0 0 0 1"])

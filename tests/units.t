@@ -16,10 +16,10 @@ for program in /usr/bin/instancectl /usr/sbin/instanced /usr/bin/kill \
 	/usr/lib/systemd/systemd-socket-proxyd; do
 	install -D /bin/true "$work$program"
 done
-cp ./*.service ./*.socket "$work/usr/lib/systemd/system"
+cp ./*.service ./*.socket ./*.path "$work/usr/lib/systemd/system"
 cp /lib/systemd/system/*.{target,slice,socket,mount} "$work/usr/lib/systemd/system"
 
-for unit in *.service *.socket; do
+for unit in *.service *.socket *.path; do
 	name=${unit/@/@nvme1n1}
 	said=$(systemd-analyze verify --man=no --root="$work" "$name" 2>&1 | grep -E "^(.*/)?${unit%.*}")
 	is "systemd has nothing to say about $unit" "$said" ""
@@ -34,6 +34,7 @@ while read -r most unit; do
 done <<-END
 	1.5 instanced.service
 	1.5 instance-imds.service
+	1.9 instance-drain.service
 	2.5 instance-bootstrap.service
 	2.5 instance-volume@.service
 END

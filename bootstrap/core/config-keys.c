@@ -142,9 +142,9 @@ const struct config_key config_keys[] = {
 	{ SECTION_SCALING, "cloudwatch", &type_boolean, SCALING(cloudwatch), "no",
 		"Publish metrics to CloudWatch.", 0 },
 	{ SECTION_SCALING, "namespace", &type_text, SCALING(namespace), "instanced",
-		"CloudWatch's namespace.", 0 },
+		"CloudWatch's namespace.", 0, "cloudwatch" },
 	{ SECTION_SCALING, "period", &type_interval, SCALING(period_usec), "10s",
-		"Time that one metric covers: 10s, 30s or 60s.", 0 },
+		"Time that one metric covers: 10s, 30s or 60s.", 0, "cloudwatch" },
 	{ SECTION_SCALING, "group", &type_text, SCALING(group), NULL,
 		"The Auto Scaling group; learnt from the instance's tags or the API unless set.", 0 },
 
@@ -161,7 +161,7 @@ const struct config_key config_keys[] = {
 		"Complete Auto Scaling's lifecycle actions: launched when ready, terminated when "
 		"drained.", 0 },
 	{ SECTION_LIFECYCLE, "abandon", &type_boolean, LIFECYCLE(abandon), "yes",
-		"Abandon a launch that failed, instead of letting its hook time out.", 0 },
+		"Abandon a launch that failed, instead of letting its hook time out.", 0, "complete" },
 	{ SECTION_LIFECYCLE, "rebalance", &type_boolean, LIFECYCLE(rebalance), "no",
 		"Drain on a rebalance recommendation for a Spot Instance.", 0 },
 	{ SECTION_LIFECYCLE, "maintenance", &type_boolean, LIFECYCLE(maintenance), "yes",
@@ -171,7 +171,7 @@ const struct config_key config_keys[] = {
 	{ SECTION_LIFECYCLE, "replace", &type_boolean, LIFECYCLE(replace), "no",
 		"Tell Auto Scaling that an instance that stays failed is unhealthy.", 0 },
 	{ SECTION_LIFECYCLE, "replace_after", &type_duration, LIFECYCLE(replace_after_usec), "5m",
-		"How long it must have failed for that.", 0 },
+		"How long it must have failed for that.", 0, "replace" },
 	/* clang-format on */
 };
 const size_t config_keys_count = sizeof config_keys / sizeof config_keys[0];

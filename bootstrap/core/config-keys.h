@@ -52,6 +52,7 @@ struct config_key {
 	const char *fallback; /* read like a value when the key is not set; NULL: zero */
 	const char *help;
 	unsigned flags;
+	const char *needs; /* a boolean key of the section, without which it has no effect; NULL */
 };
 
 extern const struct config_section config_sections[SECTION_COUNT];

@@ -129,6 +129,22 @@ static int fallbacks_apply(struct config_reading *reading, struct config *config
 	return r;
 }
 
+static void warn_of_useless(struct config_reading *reading, struct config *config)
+{
+	for (size_t i = 0; i < reading->n; i++) {
+		const struct config_setting *s = &reading->settings[i];
+		const char *needs = s->key->needs;
+		const struct config_key *other =
+			needs ? config_key_find(s->key->section, needs) : NULL;
+
+		if (other && !*(const bool *)config_field(config, other, 0) &&
+			!setting_overridden(reading, i))
+			config_warning_add(reading->problems, s->file, s->line,
+				config_sections[s->key->section].name, s->name,
+				"has no effect without `%s = yes`", needs);
+	}
+}
+
 static int settings_apply(struct config_reading *reading, struct config **ret_config)
 {
 	_cleanup_(config_free_p) struct config *config = calloc(1, sizeof *config);
@@ -145,6 +161,8 @@ static int settings_apply(struct config_reading *reading, struct config **ret_co
 		r = fallbacks_apply(reading, config);
 	if (r == 0 && reading->problems->n_errors == 0)
 		r = config_check(config, reading->problems);
+	if (r == 0)
+		warn_of_useless(reading, config);
 	if (r < 0)
 		return r;
 	if (reading->problems->n_errors > 0)

@@ -172,6 +172,22 @@ static void add_prove(struct app *app)
 			"the current release was not seen well yet");
 }
 
+/* What is out of rotation is not touched: who is being answered still is to be, and what was
+ * stopped stays so. */
+static void hold_back(struct making *m, size_t first)
+{
+	for (size_t i = first; i < m->plan->n; i++) {
+		struct plan_step *step = &m->plan->steps[i];
+
+		if (step->sign != PLAN_CREATE && step->sign != PLAN_CHANGE)
+			continue;
+		step->sign = PLAN_WAIT;
+		step->after_packages = false;
+		snprintf(step->reason, sizeof step->reason, "the instance is drained: %s",
+			m->inventory->drain.reason);
+	}
+}
+
 int making_app(struct making *m, size_t i)
 {
 	struct app app = {
@@ -199,5 +215,7 @@ int making_app(struct making *m, size_t i)
 		/* What is deployed already was built with what it needs. */
 		m->plan->steps[j].after_packages |= app.fresh && making_awaits_packages(m);
 	}
+	if (drain_holds(&m->inventory->drain))
+		hold_back(m, first);
 	return 0;
 }

@@ -337,10 +337,10 @@ def check_bounds(group, desired):
         raise invalid("Max bound, %d, must be greater than or equal to min bound, %d" %
                       (group.maximum, group.minimum))
     if not group.minimum <= desired <= group.maximum:
-        side, bound = ("above", group.maximum) if desired > group.maximum else \
-            ("below", group.minimum)
-        raise invalid("New SetDesiredCapacity value %d is %s %s value %d for the AutoScalingGroup." %
-                      (desired, side, {"above": "max", "below": "min"}[side], bound))
+        bound = "above max value %d" % group.maximum if desired > group.maximum else \
+            "below min value %d" % group.minimum
+        raise invalid("New SetDesiredCapacity value %d is %s for the AutoScalingGroup." %
+                      (desired, bound))
 
 
 def check_result(name, result):

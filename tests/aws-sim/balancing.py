@@ -2,10 +2,10 @@
 """
 The actions of Elastic Load Balancing (API version 2015-12-01) that have to do with targets.
 
-A target that is registered is initial until its first health check, after HealthCheckIntervalSeconds
-of its group, and then healthy. One that is deregistered is draining for
-deregistration_delay.timeout_seconds, and then gone: described by name it is unused. Whether a target
-answers is not looked at; the control call target says what the checks find.
+A target that is registered is initial until its first health check, HealthCheckIntervalSeconds of
+its group later, and then healthy. One that is deregistered is draining for
+deregistration_delay.timeout_seconds, and then gone: described by name it is unused. Whether a
+target answers is not looked at; the control call `targets` says what the checks find.
 
 Sources: RegisterTargets, DeregisterTargets, DescribeTargetHealth (TargetHealth for states, reasons
 and descriptions), DescribeTargetGroups, ModifyTargetGroupAttributes of the API Reference; "Target

@@ -46,8 +46,8 @@ class Resource:
         elif good >= self.count:
             self.end("CREATE_COMPLETE", None)
         elif now >= self.deadline:
-            self.end("CREATE_FAILED", "Failed to receive %d resource signal(s) within the specified "
-                     "duration" % (self.count - good))
+            self.end("CREATE_FAILED", "Failed to receive %d resource signal(s) within the "
+                     "specified duration" % (self.count - good))
 
     def end(self, status, reason):
         self.status, self.reason, self.changed = status, reason, time.time()

@@ -17,9 +17,9 @@ Sources: "Amazon EC2 Auto Scaling instance lifecycle", "Amazon EC2 Auto Scaling 
 "Warm pools", "Retrieve the target lifecycle state through instance metadata" of the User Guide.
 
 Assumed, where those are silent: launch hooks do not run again when an instance leaves standby;
-termination hooks do run for one whose launch was abandoned; who goes first at scale-in is the oldest
-instance in service that is not protected; target groups are left when termination begins, beside
-the hooks.
+termination hooks do run for one whose launch was abandoned; who goes first at scale-in is the
+oldest instance in service that is not protected; target groups are left when termination begins,
+beside the hooks.
 
 Times are seconds of a clock that the caller owns (it may run faster than the wall's): everything
 happens in tick(now) or in a call. Nothing here locks.
@@ -109,9 +109,10 @@ class Group:
 
 class Fleet:
     """
-    All groups. settings: tracking, for autoscaling.py; boot, seconds from launch to the hooks; dwell, seconds in each other state
+    All groups. settings: boot, seconds from launch to the hooks; dwell, seconds in each other state
     that passes by itself; ids, the IDs of the next instances (then they are made up); imds, a
-    directory with the metadata tree of instance ID at ID, where there is one.
+    directory with the metadata tree of instance ID at ID, where there is one; tracking, for
+    autoscaling.py.
     """
 
     def __init__(self, region="us-east-1"):
@@ -236,8 +237,7 @@ class Fleet:
         wait = settings["boot"] if phase == "Pending" and not part else settings["dwell"]
         if part == "Wait":
             for action in list(instance.actions):
-                if instance.actions and action in instance.actions and \
-                        min(action.deadline, action.end) <= now:
+                if action.deadline <= now:
                     self.emit("timeout", group, instance, hook=action.hook.name)
                     return self.complete(group, instance, action, action.hook.default, now)
             if not instance.actions:

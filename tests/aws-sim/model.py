@@ -270,15 +270,11 @@ def request_parse(service, fields):
     if "Action" not in fields:
         raise Refused("MissingAction", "Missing Action")
     if "Version" not in fields:
-        raise Refused("InvalidAction", "Could not find operation %s for version NO_VERSION_SPECIFIED"
-                      % fields["Action"])
+        raise Refused("InvalidAction", "Could not find operation %s for version "
+                      "NO_VERSION_SPECIFIED" % fields["Action"])
     operation = operation_find(service, fields["Action"], fields["Version"])
     parser = FormParser(service, fields)
     parameters = parser.parse(operation.input_shape, "") if operation.input_shape else {}
-    unknown = set(fields) - set(parser.kinds) - {"Action", "Version"}
-    if unknown:
-        raise Refused("InvalidQueryParameter", "not a parameter of %s: %s" %
-                      (operation.name, ", ".join(sorted(unknown))))
     parameters_check(service, operation, parameters)
     serializer = botocore.serialize.QuerySerializer()
     wanted = serializer.serialize_to_request(parameters, operation)["body"]
@@ -286,8 +282,8 @@ def request_parse(service, fields):
         ours, theirs = fields.get(name), wanted.get(name)
         if ours is None or theirs is None or \
                 not same_value(parser.kinds.get(name, "string"), ours, str(theirs)):
-            raise Refused("InvalidQueryParameter",
-                          "%s is %r, and botocore sends %r" % (name, ours, theirs))
+            raise Refused("InvalidQueryParameter", "%s of %s is %r, and botocore sends %r" %
+                          (name, operation.name, ours, theirs))
     return operation, parameters
 
 

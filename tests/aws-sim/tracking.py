@@ -21,9 +21,9 @@ in, warm-up, bounds), "Create a target tracking policy using high-resolution met
 10, 30 and 60 seconds), "Set the default instance warmup" of the Auto Scaling User Guide; "Alarm
 evaluation" and "Configuring how CloudWatch alarms treat missing data" of the CloudWatch User Guide.
 
-Assumed, because Amazon documents no numbers: 3 and 15 datapoints and 70 % (what the alarms show that
-it makes for a CPU target, 35 % for 50 %); the same counts of datapoints with periods below a minute;
-alarms of 300 seconds where the metric comes every five minutes; the metric's value in the
+Assumed, because Amazon documents no numbers: 3 and 15 datapoints and 70 % (what the alarms show
+that it makes for a CPU target, 35 % for 50 %); the same counts of datapoints with periods below a
+minute; alarms of 300 seconds where the metric comes every five minutes; the metric's value in the
 formula is the newest datapoint; one instance a minute on the way in; an evaluation range that is
 EXTRA_POINTS longer than the points it asks for, as in Amazon's examples.
 """
