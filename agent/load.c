@@ -31,6 +31,7 @@ static const char *const file_names[LOAD_FILES] = {
 	[LOAD_PRESSURE_CPU] = "pressure/cpu",
 	[LOAD_PRESSURE_IO] = "pressure/io",
 	[LOAD_PRESSURE_MEMORY] = "pressure/memory",
+	[LOAD_MEMORY] = "meminfo",
 };
 
 int load_parse_stat(const char *proc_stat, struct cpu_counters *ret)
@@ -107,6 +108,43 @@ int load_parse_pressure(const char *proc_pressure, struct pressure *ret)
 		return -EBADMSG;
 	*ret = (struct pressure){.some = some, .full = full};
 	return 0;
+}
+
+/* A line "MemTotal:        4030016 kB", whose kB are KiB. */
+static int memory_line(const char *text, const char *name, uint64_t *ret_bytes)
+{
+	const char *line = strstr(text, name);
+	unsigned long long kib;
+
+	if (!line || (line != text && line[-1] != '\n') ||
+		sscanf(line + strlen(name), "%llu kB", &kib) != 1 || kib > UINT64_MAX / 1024)
+		return -EBADMSG;
+	*ret_bytes = kib * 1024;
+	return 0;
+}
+
+int load_parse_memory(const char *proc_meminfo, struct memory *ret)
+{
+	struct memory memory;
+
+	if (memory_line(proc_meminfo, "MemTotal:", &memory.total) < 0 ||
+		memory_line(proc_meminfo, "MemAvailable:", &memory.available) < 0 ||
+		memory.total == 0 || memory.available > memory.total)
+		return -EBADMSG;
+	*ret = memory;
+	return 0;
+}
+
+double load_memory_used(const struct load *load)
+{
+	if (load->ram.total == 0)
+		return -1;
+	return 1 - (double)load->ram.available / (double)load->ram.total;
+}
+
+double load_seconds(const struct load *load, enum cpu_counter counter)
+{
+	return (double)load->highest.ticks[counter] / load->ticks_per_second;
 }
 
 void load_init(struct load *load, unsigned ticks_per_second)
@@ -245,6 +283,14 @@ static void pressure_sample(int fd, struct pressure *pressure)
 		*pressure = (struct pressure){0};
 }
 
+static void memory_sample(int fd, struct memory *memory)
+{
+	char text[LOAD_FILE_MAX];
+
+	if (file_again(fd, text) < 0 || load_parse_memory(text, memory) < 0)
+		*memory = (struct memory){0};
+}
+
 int load_sample(struct load *load)
 {
 	char text[LOAD_FILE_MAX];
@@ -255,6 +301,7 @@ int load_sample(struct load *load)
 	pressure_sample(load->fds[LOAD_PRESSURE_CPU], &load->cpu);
 	pressure_sample(load->fds[LOAD_PRESSURE_IO], &load->io);
 	pressure_sample(load->fds[LOAD_PRESSURE_MEMORY], &load->memory);
+	memory_sample(load->fds[LOAD_MEMORY], &load->ram);
 
 	r = file_again(load->fds[LOAD_AVERAGES], text);
 	if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load: how busy the processors are, what the hypervisor takes away, and what is waiting.
+ * load: how busy the processors are, what the hypervisor takes away, what is waiting, and how much
+ * memory is used.
  *
  * One snapshot of the kernel's counters a second is kept for five minutes; a window is the
  * difference of two of them. All shares are fractions of all processors' time, 0..1. The
@@ -50,18 +51,25 @@ struct pressure {
 	struct pressure_share some, full; /* at least one task waited; all of them did */
 };
 
+/* Of /proc/meminfo, in bytes; total 0: not known. `available` is for programs, without swapping. */
+struct memory {
+	uint64_t total, available;
+};
+
 enum load_file {
 	LOAD_STAT,
 	LOAD_AVERAGES,
 	LOAD_PRESSURE_CPU,
 	LOAD_PRESSURE_IO,
 	LOAD_PRESSURE_MEMORY,
+	LOAD_MEMORY,
 	LOAD_FILES
 };
 
 struct load {
 	double averages[3];              /* 1, 5 and 15 minutes */
 	struct pressure cpu, io, memory; /* not `available` where the kernel does not give it */
+	struct memory ram;
 
 	/* private */
 	unsigned ticks_per_second;
@@ -79,6 +87,18 @@ int load_parse_stat(const char *proc_stat, struct cpu_counters *ret);
 int load_parse_averages(const char *proc_loadavg, double ret[static 3]);
 /* Reads one of /proc/pressure/. -EBADMSG: not such a text. */
 int load_parse_pressure(const char *proc_pressure, struct pressure *ret);
+
+/* Reads /proc/meminfo: proc_meminfo(5). -EBADMSG: not such a text, or of Linux before 3.14. */
+int load_parse_memory(const char *proc_meminfo, struct memory *ret);
+
+/* The used share, 0..1: what is not available, of all; -1: not known. */
+double load_memory_used(const struct load *load);
+
+/*
+ * What a counter has come to, in seconds of one processor; it never falls but to begin again, as
+ * load_add() says. 0 before the first sample.
+ */
+double load_seconds(const struct load *load, enum cpu_counter counter);
 
 /* An empty history. `ticks_per_second` is USER_HZ, sysconf(_SC_CLK_TCK). Opens nothing. */
 void load_init(struct load *load, unsigned ticks_per_second);
@@ -103,7 +123,7 @@ size_t load_history(const struct load *load, struct load_share ret[static LOAD_W
 
 /*
  * Opens the files under `proc` ("/proc"), which stay open until load_free(). Pressure may be
- * missing. A negative errno when the counters or the averages cannot be opened.
+ * and memory may be missing. A negative errno when the counters or the averages cannot be opened.
  */
 int load_open(struct load *load, const char *proc);
 

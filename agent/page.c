@@ -186,7 +186,16 @@ static void put_head(FILE *f, const struct page *page, const struct status *stat
 	html_escape(f, page->instance_id ? page->instance_id : "No identity yet");
 	fprintf(f, "</h1>\n<p class=\"state %s\"><b>%s</b><span>for ", status->name, status->word);
 	put_duration(f, page->now - page->since);
-	fprintf(f, " · %s</span></p></div>\n</div></header>\n", status->sentence);
+	fprintf(f, " · %s", status->sentence);
+	for (size_t i = 0; page->details && i < page->n_checks; i++) {
+		const struct page_check *check = &page->checks[i];
+
+		if (check->name && strcmp(check->name, "rotation") == 0 && check->reason) {
+			fputs(" Because ", f);
+			html_escape(f, check->reason);
+		}
+	}
+	fputs("</span></p></div>\n</div></header>\n", f);
 }
 
 static void put_identity(FILE *f, const struct page *page)

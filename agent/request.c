@@ -382,17 +382,18 @@ static int match(struct span range, const char *type)
 	return span_is(range, "*/*");
 }
 
-enum media request_media(struct span accept)
+enum media request_media(struct span accept, unsigned media)
 {
-	static const char *const types[] = {
+	static const char *const types[MEDIA_TYPES] = {
 		[MEDIA_JSON] = "application/json",
 		[MEDIA_TEXT] = "text/plain",
 		[MEDIA_HTML] = "text/html",
+		[MEDIA_OPENMETRICS] = "application/openmetrics-text",
 	};
 	struct {
 		int rank, quality;
-	} found[sizeof types / sizeof types[0]] = {0};
-	enum media best = MEDIA_JSON;
+	} found[MEDIA_TYPES] = {0};
+	enum media best = MEDIA_TYPES;
 
 	while (accept.length) {
 		struct span parameters = take_until(&accept, ',');
@@ -408,8 +409,15 @@ enum media request_media(struct span accept)
 		}
 	}
 	FOREACH_ELEMENT (i, types) {
-		int better = found[i].quality - found[best].quality;
+		int better;
 
+		if (!(media & 1u << i))
+			continue;
+		if (best == MEDIA_TYPES) {
+			best = (enum media)i;
+			continue;
+		}
+		better = found[i].quality - found[best].quality;
 		if (better > 0 ||
 			(better == 0 && found[i].quality > 0 && found[i].rank > found[best].rank))
 			best = (enum media)i;

@@ -23,7 +23,7 @@ enum method {
 	METHOD_OTHER, /* a method of RFC 9110 or 5789 that is answered 405 here */
 };
 
-enum media { MEDIA_JSON, MEDIA_TEXT, MEDIA_HTML };
+enum media { MEDIA_JSON, MEDIA_TEXT, MEDIA_HTML, MEDIA_OPENMETRICS, MEDIA_TYPES };
 
 /* The spans point into the bytes that were parsed. */
 struct request {
@@ -51,8 +51,9 @@ ssize_t request_parse(const char *data, size_t length, size_t seen, struct reque
 bool request_path_is(const struct request *request, const char *path);
 
 /*
- * Which of our representations an Accept value prefers (RFC 9110 section 12.5.1): the highest
- * quality, then the more specific range, then the order of the enum. JSON when there is no Accept
- * or nothing of ours is acceptable. Parameters other than q are not looked at.
+ * Which of these representations (1u << MEDIA_JSON and so on) an Accept value prefers (RFC 9110
+ * section 12.5.1): the highest quality, then the more specific range, then the order of the enum.
+ * The first of them when there is no Accept or none is acceptable. Parameters other than q are not
+ * looked at.
  */
-enum media request_media(struct span accept);
+enum media request_media(struct span accept, unsigned media);

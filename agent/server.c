@@ -2,32 +2,22 @@
 #include "server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "connection.h"
-#include "network.h"
+#include "listener.h"
 
 #define EVENTS_MAX     64
 #define ACCEPT_MAX     64     /* connections taken from one listener in a row */
 #define TURN_USEC      5000   /* then the loop's other sources have their turn */
 #define PAUSE_USEC     100000 /* without accepting, when descriptors or memory have run out */
 #define PRECISION_USEC 10000  /* of deadlines */
-
-_Static_assert(SERVER_ADDRESS_MAX >= NETWORK_TEXT_MAX, "an address fits");
-
-struct listener {
-	int fd;
-	bool ours; /* not inherited: its socket file is ours to remove */
-};
 
 /*
  * The connections have an epoll set of their own, which is one source of the loop: a turn serves
@@ -90,20 +80,14 @@ static void accept_some(struct server *server, const struct listener *listener)
 	for (size_t i = 0; i < ACCEPT_MAX; i++) {
 		union peer peer = {0};
 		socklen_t length = sizeof peer;
-		int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = listener_accept(listener, &peer.any, &length);
 
-		if (fd >= 0) {
+		if (fd >= 0)
 			connections_add(&server->connections, fd, &peer);
-			continue;
-		}
-		switch (errno) {
-		case EAGAIN: return;
-		case EMFILE:
-		case ENFILE:
-		case ENOBUFS:
-		case ENOMEM: pause_accepting(server); return;
-		default: break; /* that one connection's own misfortune: accept(2) */
-		}
+		else if (fd == -ENFILE)
+			pause_accepting(server);
+		if (fd == -EAGAIN || fd == -ENFILE)
+			return;
 	}
 }
 
@@ -194,16 +178,8 @@ int server_new(struct sd_event *event, const struct server_limits *limits, serve
 
 static void close_listeners(struct server *server)
 {
-	while (server->n_listeners > 0) {
-		struct listener *listener = &server->listeners[--server->n_listeners];
-		struct sockaddr_un un = {0};
-		socklen_t length = sizeof un;
-
-		if (listener->ours && getsockname(listener->fd, (void *)&un, &length) == 0 &&
-			un.sun_family == AF_UNIX)
-			(void)unlink(un.sun_path);
-		(void)close(listener->fd);
-	}
+	while (server->n_listeners > 0)
+		listener_close(&server->listeners[--server->n_listeners]);
 }
 
 void server_free(struct server *server)
@@ -232,94 +208,50 @@ static void tune(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
 }
 
-int server_adopt(struct server *server, int fd)
+static int add_listener(struct server *server, const struct listener *listener)
 {
-	struct listener *listener = &server->listeners[server->n_listeners];
-	int listening = 0, type = 0, r;
-	socklen_t length = sizeof listening, type_length = sizeof type;
+	struct listener *place = &server->listeners[server->n_listeners];
+	int r;
 
 	if (server->n_listeners == SERVER_LISTENERS_MAX)
 		return -ENOSPC;
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 ||
-		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0)
-		return -errno;
-	if (!listening || type != SOCK_STREAM)
-		return -EINVAL;
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	tune(fd);
-	*listener = (struct listener){.fd = fd};
-	r = watch(server, listener, EPOLL_CTL_ADD, EPOLLIN);
+	*place = *listener;
+	tune(place->fd);
+	r = watch(server, place, EPOLL_CTL_ADD, EPOLLIN);
 	if (r == 0)
 		server->n_listeners++;
 	return r;
 }
 
-/* Removes a socket file that refuses connections: its server is gone. */
-static bool remove_stale(const struct sockaddr_storage *address, socklen_t length)
+int server_adopt(struct server *server, int fd)
 {
-	const char *path = ((const struct sockaddr_un *)address)->sun_path;
-	_cleanup_close_ int fd = -1;
-	struct stat st;
+	struct listener listener;
+	int r = listener_adopt(fd, &listener);
 
-	if (address->ss_family != AF_UNIX || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	return fd >= 0 && connect(fd, (const struct sockaddr *)address, length) < 0 &&
-	       errno == ECONNREFUSED && unlink(path) == 0;
-}
-
-static int open_listener(const struct sockaddr_storage *address, socklen_t length)
-{
-	_cleanup_close_ int fd =
-		socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1, zero = 0, r;
-
-	if (fd < 0)
-		return -errno;
-	if (address->ss_family != AF_UNIX &&
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0)
-		return -errno;
-	if (address->ss_family == AF_INET6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero) < 0)
-		return -errno;
-	r = bind(fd, (const struct sockaddr *)address, length) < 0 ? -errno : 0;
-	if (r == -EADDRINUSE && remove_stale(address, length))
-		r = bind(fd, (const struct sockaddr *)address, length) < 0 ? -errno : 0;
-	if (r == 0 && listen(fd, SOMAXCONN) < 0)
-		r = -errno;
-	return r < 0 ? r : steal_fd(&fd);
+	return r < 0 ? r : add_listener(server, &listener);
 }
 
 int server_listen(struct server *server, const char *address, struct err *err)
 {
-	_cleanup_close_ int fd = -1;
-	struct sockaddr_storage storage;
-	socklen_t length;
-	int r = network_parse_listen(address, &storage, &length, err);
+	struct listener listener;
+	int r = listener_open(address, &listener, err);
 
 	if (r < 0)
 		return r;
-	fd = open_listener(&storage, length);
-	r = fd < 0 ? fd : server_adopt(server, fd);
-	if (r < 0)
+	r = add_listener(server, &listener);
+	if (r < 0) {
+		listener_close(&listener);
 		return err_set(err, r, "cannot listen on %s: %m", address);
-	(void)steal_fd(&fd);
-	server->listeners[server->n_listeners - 1].ours = true;
+	}
 	return 0;
 }
 
-int server_address(const struct server *server, size_t i, char ret_text[static SERVER_ADDRESS_MAX])
+int server_address(
+	const struct server *server, size_t i, char ret_text[static LISTENER_ADDRESS_MAX])
 {
-	struct sockaddr_storage storage = {0};
-	socklen_t length = sizeof storage;
-
 	if (i >= server->n_listeners)
 		return -ENOENT;
-	if (getsockname(server->listeners[i].fd, (struct sockaddr *)&storage, &length) < 0)
-		return -errno;
-	network_format_listen(&storage, ret_text);
-	return 0;
+	return listener_address(&server->listeners[i], ret_text);
 }
 
 size_t server_connections(const struct server *server)

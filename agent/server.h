@@ -13,11 +13,11 @@
 
 #include "cleanup.h"
 #include "err.h"
+#include "listener.h"
 #include "request.h"
 #include "response.h"
 
 #define SERVER_LISTENERS_MAX 16
-#define SERVER_ADDRESS_MAX   128
 
 struct sd_event;
 struct server;
@@ -59,9 +59,7 @@ void server_free(struct server *server);
 CLEANUP_FOR(server, server_free);
 
 /*
- * Listens on an address that network_parse_listen() reads. An IPv6 wildcard takes IPv4 too, what-
- * ever net.ipv6.bindv6only says. A socket file that nobody listens on any more is replaced; ours
- * is removed when the listener closes. Its permissions are the umask's.
+ * As listener_open(); -ENOSPC for more than SERVER_LISTENERS_MAX.
  */
 int server_listen(struct server *server, const char *address, struct err *err);
 
@@ -72,7 +70,8 @@ int server_adopt(struct server *server, int fd);
  * The address of the i-th listener, as server_listen() reads it, with the real port. Returns 0, or
  * -ENOENT past the last one.
  */
-int server_address(const struct server *server, size_t i, char ret_text[static SERVER_ADDRESS_MAX]);
+int server_address(
+	const struct server *server, size_t i, char ret_text[static LISTENER_ADDRESS_MAX]);
 
 /* How many are open, those included that only linger. */
 size_t server_connections(const struct server *server);

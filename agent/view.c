@@ -9,9 +9,11 @@
 
 #include "cleanup.h"
 #include "metrics.h"
+#include "orca.h"
 #include "page.h"
 
 #define TIME_TEXT_MAX 32
+#define EXTRA_MAX     (ORCA_FIELD_MAX + 256) /* fields of a response */
 
 static const char *iso_time(time_t time, char buffer[static TIME_TEXT_MAX])
 {
@@ -62,6 +64,32 @@ static json_t *pressure_to_json(const struct pressure *pressure)
 	return json;
 }
 
+static json_t *memory_to_json(const struct load *load)
+{
+	if (load->ram.total == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:f}", "totalBytes", (json_int_t)load->ram.total,
+		"availableBytes", (json_int_t)load->ram.available, "utilization",
+		load_memory_used(load));
+}
+
+static json_t *volumes_to_json(const struct view_facts *facts)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < facts->n_volumes; i++) {
+		const struct space_volume *volume = &facts->volumes[i];
+		double used = space_share(volume);
+
+		(void)json_object_set_new(json, volume->name,
+			used < 0 ? json_null()
+				 : json_pack("{s:s, s:I, s:I, s:f}", "path", volume->path,
+					   "totalBytes", (json_int_t)volume->size, "availableBytes",
+					   (json_int_t)volume->available, "utilization", used));
+	}
+	return json;
+}
+
 /* The ten-second share stands at the top: it is what a scaling decision should look at. */
 static json_t *load_to_json(const struct load *load, bool all)
 {
@@ -89,8 +117,12 @@ static json_t *load_to_json(const struct load *load, bool all)
 
 static int render_load(const struct view_facts *facts, bool details, char **ret_body)
 {
-	(void)details;
-	return finish(load_to_json(facts->load, true), ret_body);
+	json_t *json = load_to_json(facts->load, true);
+
+	(void)json_object_set_new(json, "memory", memory_to_json(facts->load));
+	if (details)
+		(void)json_object_set_new(json, "volumes", volumes_to_json(facts));
+	return finish(json, ret_body);
 }
 
 /* -- /instance -- */
@@ -209,7 +241,13 @@ static int render_health(const struct view_facts *facts, bool details, char **re
 static int render_metrics(const struct view_facts *facts, bool details, char **ret_body)
 {
 	(void)details;
-	return metrics_render(facts, ret_body);
+	return metrics_render(facts, METRICS_TEXT, ret_body);
+}
+
+static int render_openmetrics(const struct view_facts *facts, bool details, char **ret_body)
+{
+	(void)details;
+	return metrics_render(facts, METRICS_OPENMETRICS, ret_body);
 }
 
 static int render_index(const struct view_facts *facts, bool details, char **ret_body)
@@ -230,20 +268,23 @@ static const struct document {
 	bool only_details; /* not for others at all */
 	bool by_status;    /* 503 unless the status serves */
 	bool at_once;      /* what load balancers ask for: see view.h */
+	bool load;         /* the load is in its head, too */
 } documents[] = {
 	{"/instance", MEDIA_JSON, "application/json", "Vary: Accept\r\n", render_json,
-		.by_status = true, .at_once = true},
+		.by_status = true, .at_once = true, .load = true},
 	{"/instance", MEDIA_TEXT, "text/plain; charset=utf-8", "Vary: Accept\r\n", render_text,
-		.by_status = true, .at_once = true},
+		.by_status = true, .at_once = true, .load = true},
 	{"/instance", MEDIA_HTML, "text/html; charset=utf-8",
 		"Vary: Accept\r\nContent-Security-Policy: " PAGE_SECURITY_POLICY "\r\n",
-		render_page, .by_status = true},
+		render_page, .by_status = true, .load = true},
 	{"/instance/live", MEDIA_TEXT, "text/plain; charset=utf-8", NULL, render_live},
-	{"/instance/load", MEDIA_JSON, "application/json", NULL, render_load},
+	{"/instance/load", MEDIA_JSON, "application/json", NULL, render_load, .load = true},
 	{"/instance/health", MEDIA_JSON, "application/health+json", NULL, render_health,
 		.only_details = true, .by_status = true},
-	{"/metrics", MEDIA_TEXT, "text/plain; version=0.0.4; charset=utf-8", NULL, render_metrics,
+	{"/metrics", MEDIA_TEXT, METRICS_TYPE_TEXT, "Vary: Accept\r\n", render_metrics,
 		.only_details = true},
+	{"/metrics", MEDIA_OPENMETRICS, METRICS_TYPE_OPENMETRICS, "Vary: Accept\r\n",
+		render_openmetrics, .only_details = true},
 	{"/", MEDIA_HTML, "text/html; charset=utf-8", NULL, render_index},
 };
 _Static_assert(sizeof documents / sizeof documents[0] <= VIEW_DOCUMENTS_MAX, "room for all");
@@ -254,6 +295,7 @@ static int render_one(struct view *view, size_t i, bool details)
 	const struct view_facts *facts = &view->facts;
 	struct response *response = &view->responses[i][details];
 	_cleanup_free_ char *body = NULL;
+	char extra[EXTRA_MAX], orca[ORCA_FIELD_MAX] = "";
 	int status = document->by_status && !status_serves(facts->status) ? 503 : 200;
 	int r = document->render(facts, details, &body);
 
@@ -261,8 +303,11 @@ static int render_one(struct view *view, size_t i, bool details)
 		response_release(response);
 		r = 0;
 	} else if (r == 0) {
-		r = response_render(response, status, document->content_type, document->extra, body,
-			strlen(body));
+		if (document->load)
+			orca_render(facts->load, orca);
+		snprintf(extra, sizeof extra, "%s%s", document->extra ? document->extra : "", orca);
+		r = response_render(
+			response, status, document->content_type, extra, body, strlen(body));
 	}
 	view->stale[i][details] = r < 0;
 	return r;
@@ -282,14 +327,18 @@ int view_render(struct view *view, const struct view_facts *facts)
 
 const struct response *view_find(struct view *view, const struct request *request, bool details)
 {
-	enum media media = request_media(request->accept);
 	const struct document *found = NULL;
 	struct response *response;
+	unsigned offered = 0;
+	enum media media;
 	size_t which;
 
 	FOREACH_ELEMENT (i, documents)
-		if (request_path_is(request, documents[i].path) &&
-			(!found || documents[i].media == media))
+		if (request_path_is(request, documents[i].path))
+			offered |= 1u << documents[i].media;
+	media = request_media(request->accept, offered);
+	FOREACH_ELEMENT (i, documents)
+		if (request_path_is(request, documents[i].path) && documents[i].media == media)
 			found = &documents[i];
 	if (!found)
 		return NULL;

@@ -13,8 +13,10 @@
 #include <time.h>
 
 #include "load.h"
+#include "metrics.h"
 #include "request.h"
 #include "response.h"
+#include "space.h"
 #include "state.h"
 #include "status.h"
 
@@ -29,6 +31,11 @@ struct view_facts {
 	const struct check *checks;
 	size_t n_checks;
 	const struct load *load;
+	unsigned weight; /* what HAProxy's agent-check is told, percent; 0: it is off */
+	const struct space_volume *volumes;
+	size_t n_volumes;
+	const struct metric_counter *counters; /* only in /metrics */
+	size_t n_counters;
 };
 
 #define VIEW_DOCUMENTS_MAX 12

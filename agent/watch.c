@@ -28,6 +28,7 @@ struct watch {
 	sd_event_source *inotify, *retry, *mounts;
 	int mountinfo_fd;
 	struct state *state;
+	struct drain drain;
 	char *index, *mountinfo;
 	struct err trouble; /* why there is no state */
 };
@@ -41,6 +42,7 @@ static void read_directory(struct watch *watch)
 	r = state_read(watch->directory, &watch->state, &watch->trouble);
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
+	(void)drain_read(watch->directory, &watch->drain, NULL);
 	free(watch->index);
 	watch->index = NULL;
 	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
@@ -75,7 +77,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	else if (event->len && strcmp(event->name, CONFIG_USER_DATA) == 0)
 		watch->configured(watch->userdata);
 	else if (event->len && strcmp(event->name, STATE_FILE) != 0 &&
-		 strcmp(event->name, STATE_INDEX) != 0)
+		 strcmp(event->name, STATE_INDEX) != 0 && strcmp(event->name, DRAIN_FILE) != 0)
 		return 0;
 	read_directory(watch);
 	watch->changed(watch->userdata);
@@ -156,6 +158,24 @@ const char *watch_index(const struct watch *watch)
 	return watch->index;
 }
 
+/* As far as root has come: one that it has not mounted may be anybody's. */
+static bool should_be_mounted(const struct state_item *item)
+{
+	return item->kind == STATE_VOLUME &&
+	       (item->status == STATE_OK || item->status == STATE_OUTDATED);
+}
+
+bool watch_mounted(const struct watch *watch, const struct state_item *item)
+{
+	return should_be_mounted(item) && watch->mountinfo &&
+	       mounts_show(watch->mountinfo, item->path, item->number, item->device);
+}
+
+const struct drain *watch_drain(const struct watch *watch)
+{
+	return &watch->drain;
+}
+
 size_t watch_checks(const struct watch *watch, struct check *ret_checks)
 {
 	size_t n = state_checks(watch->state, ret_checks);
@@ -166,10 +186,7 @@ size_t watch_checks(const struct watch *watch, struct check *ret_checks)
 	for (size_t i = 0; watch->state && i < n; i++) {
 		const struct state_item *item = &watch->state->items[i];
 
-		if (item->kind != STATE_VOLUME ||
-			(item->status != STATE_OK && item->status != STATE_OUTDATED) ||
-			mounts_show(watch->mountinfo ? watch->mountinfo : "", item->path,
-				item->number, item->device))
+		if (!should_be_mounted(item) || watch_mounted(watch, item))
 			continue;
 		ret_checks[i].result = CHECK_FAIL;
 		snprintf(ret_checks[i].reason, sizeof ret_checks[i].reason,

@@ -85,6 +85,13 @@ for example in launch-template.json cloudformation.yaml; do
 	fi
 done
 
+name="scaling-policy.json: botocore knows every parameter, and the metric is the group's"
+if $python -c 'import botocore, yaml' 2>/dev/null; then
+	passes "$name" "$top/tests/examples-aws" scaling-policy.json
+else
+	skip "$name" "python3-botocore or python3-yaml is not installed"
+fi
+
 # -- HCL --
 
 formatted() { # FILE: packer's reader and formatter are of the language, not of Packer
@@ -157,5 +164,9 @@ fi
 	passes "httpd.conf: apache2 -t" test_httpd
 ! needs "haproxy.cfg: haproxy -c" haproxy ||
 	passes "haproxy.cfg: haproxy -c" haproxy -c -f haproxy.cfg
+! needs "haproxy-balancer.cfg: haproxy -c" haproxy ||
+	passes "haproxy-balancer.cfg: haproxy -c" haproxy -c -f haproxy-balancer.cfg
+! needs "prometheus.yml: promtool check config" promtool ||
+	passes "prometheus.yml: promtool check config" promtool check config prometheus.yml
 
 done_testing

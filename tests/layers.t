@@ -55,7 +55,7 @@ zlib.h           bootstrap/core/gzip.c
 expat.h          bootstrap/core/xml.c
 systemd/sd-bus.h bootstrap/manager-bus.h
 systemd/sd-journal.h  bootstrap/core/log.c
-systemd/sd-daemon.h   agent/main.c
+systemd/sd-daemon.h   agent/agent.h
 '
 shows "a library's header is included by its owner only" "$(
 	while read -r pattern owner; do

@@ -114,6 +114,30 @@ static void test_parse_waiting(void)
 		"pressure beyond 100 % and garbage are refused");
 }
 
+static void test_parse_memory(void)
+{
+	static const char *const garbage[] = {"", "MemTotal: 100 kB\n",
+		"MemTotal: 0 kB\nMemAvailable: 0 kB\n", "MemTotal: x\nMemAvailable: 1 kB\n",
+		"MemTotal: 100 kB\nMemAvailable: 101 kB\n",
+		"MemTotal: 100 kB\nNotMemAvailable: 50 kB\n"};
+	struct load load = {0};
+	bool refused = true;
+
+	ok(load_memory_used(&load) < 0, "before a sample no share of memory is known");
+	is_int(load_parse_memory("MemTotal:        4030016 kB\nMemFree:          120000 kB\n"
+				 "MemAvailable:    1007504 kB\nBuffers:          1 kB\n",
+		       &load.ram),
+		0, "memory is read");
+	ok(load.ram.total == 4030016ull * 1024 && load.ram.available == 1007504ull * 1024,
+		"in bytes");
+	ok(near(load_memory_used(&load), 0.75), "what is not available is used");
+	FOREACH_ELEMENT (i, garbage)
+		refused = refused && load_parse_memory(garbage[i], &load.ram) == -EBADMSG;
+	ok(refused && load.ram.total == 4030016ull * 1024,
+		"garbage, more available than there is, and kernels without MemAvailable are "
+		"refused");
+}
+
 static void test_shares(void)
 {
 	struct load_share share = {.demand = 42};
@@ -150,6 +174,8 @@ static void test_shares(void)
 	(void)add_text(&load, 1, "cpu  0 0 0 1000 0 0 0 0\n");
 	(void)add_text(&load, 2, "cpu  10 10 10 1020 30 10 10 0\n");
 	(void)load_window(&load, 1, &share);
+	ok(near(load_seconds(&load, CPU_USER), 0.1) && near(load_seconds(&load, CPU_IDLE), 10.2),
+		"what the counters have come to is told in seconds");
 	ok(near(share.utilization, 0.5), "busy is user, nice, system, irq, softirq; iowait is not");
 }
 
@@ -254,7 +280,7 @@ static void file_put(const char *directory, const char *name, const char *text)
 static void test_recorded_files(void)
 {
 	static const char *const files[] = {"pressure/cpu", "pressure/io", "pressure/memory",
-		"pressure", "loadavg", "stat", ""};
+		"pressure", "meminfo", "loadavg", "stat", ""};
 	char root[] = "/tmp/test-load-XXXXXX", path[256];
 	struct load_share share;
 	struct load load;
@@ -273,8 +299,8 @@ static void test_recorded_files(void)
 	is_int(load_sample(&load), 0, "open files are read again");
 	ok(load_window(&load, 1, &share) == 0 && near(share.demand, 0.3) &&
 			load.averages[2] == 0.3 && !load.cpu.some.available &&
-			!load.io.some.available,
-		"there is load, and pressure is not available");
+			!load.io.some.available && load_memory_used(&load) < 0,
+		"there is load, and pressure and memory are not available");
 	file_put(root, "stat", "cpu  garbage\n");
 	is_int(load_sample(&load), -EBADMSG, "garbage in the counters is an error");
 	load_free(&load);
@@ -285,11 +311,16 @@ static void test_recorded_files(void)
 	(void)mkdir(path, 0755);
 	file_put(root, "pressure/memory", "some avg10=12.00 avg60=0.00 avg300=0.00 total=1\n");
 	file_put(root, "pressure/io", "not enabled\n");
+	file_put(root, "meminfo", "MemTotal: 100 kB\nMemAvailable: 60 kB\n");
 	load_init(&load, HZ);
 	file_put(root, "stat", "cpu  1 1 1 1\n");
 	ok(load_open(&load, root) == 0 && load_sample(&load) == -ENODATA &&
 			near(load.memory.some.avg10, 0.12) && !load.io.some.available,
 		"each pressure is there or not for itself");
+	ok(near(load_memory_used(&load), 0.4), "and so is memory");
+	file_put(root, "meminfo", "garbage\n");
+	(void)load_sample(&load);
+	ok(load_memory_used(&load) < 0, "which is not known any more when it is garbage");
 	load_free(&load);
 
 	FOREACH_ELEMENT (i, files) {
@@ -340,6 +371,8 @@ static void test_this_machine(void)
 	/* Half, because others may want the same processor; then nothing is idle anyway. */
 	ok(share.demand * sysconf(_SC_NPROCESSORS_ONLN) > 0.5 && share.demand < 1.0001,
 		"the busy loop shows");
+	ok(load.ram.total > 0 && load_memory_used(&load) > 0 && load_memory_used(&load) < 1,
+		"its memory is known");
 	ok(share.seconds > 1.1 && share.seconds < 60, "over the time that it took");
 
 	before = cpu_usec();
@@ -355,6 +388,7 @@ int main(void)
 {
 	test_parse();
 	test_parse_waiting();
+	test_parse_memory();
 	test_shares();
 	test_backwards();
 	test_windows();

@@ -155,6 +155,8 @@ static void test_identity(void)
 
 static void test_checks(void)
 {
+	static const struct page_check rotation = {
+		"rotation", "warn", "the target state is <Terminated>"};
 	static struct page_check many[PAGE_CHECKS_MAX + 3];
 	struct page page = page_example();
 	const char *html = render(&page);
@@ -168,6 +170,14 @@ static void test_checks(void)
 	ok(has(html, "app web") && !has(html, "connection refused") &&
 			has(html, "trusted addresses only") && !has(html, "/metrics"),
 		"without details there are no reasons, and the page says why");
+	page.status = "draining";
+	page.checks = &rotation;
+	page.n_checks = 1;
+	page.details = true;
+	ok(has(render(&page), "out of rotation. Because the target state is &lt;Terminated&gt;"),
+		"why it is out of rotation is at the top");
+	page.details = false;
+	ok(!has(render(&page), "Terminated"), "for those who may see reasons");
 	page.n_checks = 0;
 	ok(!has(render(&page), "Checks"), "no checks, no section");
 

@@ -323,6 +323,7 @@ static void test_media(void)
 		{"text/*, text/plain;q=0", MEDIA_HTML},
 		{"*/*;q=0.1, text/*;q=0.2, text/plain;q=0.05", MEDIA_HTML},
 		{"text/html;q=0", MEDIA_JSON},
+		{"application/openmetrics-text, text/plain;q=0.5", MEDIA_TEXT},
 		{"*/*;q=0", MEDIA_JSON},
 		{"image/png", MEDIA_JSON},
 		{"text/html;q=2, text/plain;q=0.1", MEDIA_TEXT},
@@ -336,6 +337,31 @@ static void test_media(void)
 		{";;;=,q=1", MEDIA_JSON},
 	};
 
+	static const struct {
+		const char *accept;
+		enum media expected;
+		const char *name;
+	} of_scrapers[] = {
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+		 "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+			MEDIA_OPENMETRICS, "Prometheus 2 prefers OpenMetrics"},
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		 "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+		 "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+			MEDIA_OPENMETRICS, "and so does Prometheus 3"},
+		{"text/plain;version=0.0.4;q=1,*/*;q=0.1", MEDIA_TEXT, "Telegraf prefers text"},
+		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+		 "encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3",
+			MEDIA_TEXT, "an old Prometheus takes text"},
+		{"*/*", MEDIA_TEXT, "curl gets text"},
+		{"", MEDIA_TEXT, "who says nothing gets text"},
+		{"application/json, text/html", MEDIA_TEXT,
+			"who wants what there is not gets text"},
+		{"application/*;q=0.5, text/*;q=0.4", MEDIA_OPENMETRICS, "a group is enough"},
+	};
+	const unsigned of_instance = 1u << MEDIA_JSON | 1u << MEDIA_TEXT | 1u << MEDIA_HTML;
+	const unsigned of_metrics = 1u << MEDIA_TEXT | 1u << MEDIA_OPENMETRICS;
+
 	FOREACH_ELEMENT (i, accepts) {
 		size_t length = strlen(accepts[i].accept);
 		_cleanup_free_ char *copy = malloc(length + 1);
@@ -343,9 +369,16 @@ static void test_media(void)
 
 		memcpy(copy, accepts[i].accept, length);
 		(void)snprintf(name, sizeof name, "Accept: %s", accepts[i].accept);
-		is_int(request_media((struct span){copy, length}), accepts[i].expected, name);
+		is_int(request_media((struct span){copy, length}, of_instance), accepts[i].expected,
+			name);
 	}
-	is_int(request_media((struct span){NULL, 0}), MEDIA_JSON, "no Accept at all");
+	is_int(request_media((struct span){NULL, 0}, of_instance), MEDIA_JSON, "no Accept at all");
+	FOREACH_ELEMENT (i, of_scrapers) {
+		struct span accept = {of_scrapers[i].accept, strlen(of_scrapers[i].accept)};
+
+		is_int(request_media(accept, of_metrics), of_scrapers[i].expected,
+			of_scrapers[i].name);
+	}
 }
 
 int main(void)

@@ -27,7 +27,7 @@ static struct fixture {
 	sd_event *event;
 	struct server *server;
 	struct response small, big;
-	char address[SERVER_ADDRESS_MAX];
+	char address[LISTENER_ADDRESS_MAX];
 	int family; /* of the last peer */
 	unsigned calls;
 } f;
@@ -543,7 +543,7 @@ static void test_local(void)
 
 static void test_listening(void)
 {
-	char both[SERVER_ADDRESS_MAX], address[SERVER_ADDRESS_MAX];
+	char both[LISTENER_ADDRESS_MAX], address[LISTENER_ADDRESS_MAX];
 	struct err err = {""};
 	int fd, listener;
 

@@ -168,6 +168,103 @@ static void test_private(void)
 	view_release(&view);
 }
 
+static void test_load_document(void)
+{
+	static const struct space_volume volumes[] = {
+		{.name = "data", .path = "/secret", .known = true, .size = 100, .available = 25},
+		{.name = "hung", .path = "/hung"},
+	};
+	struct view view = {0};
+	struct load measured = load;
+	struct view_facts facts = {
+		.status = STATUS_READY, .load = &measured, .volumes = volumes, .n_volumes = 2};
+	json_t *json, *volume;
+
+	(void)view_render(&view, &facts);
+	json = json_loads(body_of(ask(&view, "/instance/load", "", false)), 0, NULL);
+	ok(json_is_null(json_object_get(json, "memory")), "memory that is not known is null");
+	ok(!json_object_get(json, "volumes"), "others do not see volumes");
+	ok(!head_says(ask(&view, "/instance", "", false), "endpoint-load-metrics"),
+		"without a sample there is no ORCA header");
+	json_decref(json);
+
+	measured.ram = (struct memory){.total = 4096, .available = 1024};
+	(void)load_add(&measured, 1000000, &(struct cpu_counters){{0}});
+	(void)load_add(&measured, 2000000, &(struct cpu_counters){{[CPU_USER] = 100}});
+	(void)view_render(&view, &facts);
+	json = json_loads(body_of(ask(&view, "/instance/load", "", true)), 0, NULL);
+	is_int((long long)(100 * json_real_value(json_object_get(
+					 json_object_get(json, "memory"), "utilization"))),
+		75, "the used share of memory is told");
+	volume = json_object_get(json_object_get(json, "volumes"), "data");
+	is_int((long long)(100 * json_real_value(json_object_get(volume, "utilization"))), 75,
+		"and that of volumes to details");
+	is_str(json_string_value(json_object_get(volume, "path")), "/secret", "with their place");
+	ok(json_is_null(json_object_get(json_object_get(json, "volumes"), "hung")),
+		"a volume that does not answer is null");
+	json_decref(json);
+	ok(head_says(ask(&view, "/instance", "", false),
+		   "endpoint-load-metrics: TEXT cpu_utilization:1.0000, ") &&
+			head_says(ask(&view, "/instance", "text/html", false),
+				"endpoint-load-metrics: ") &&
+			head_says(
+				ask(&view, "/instance/load", "", false), "endpoint-load-metrics: "),
+		"/instance and /instance/load have the ORCA header in each form");
+	ok(!head_says(ask(&view, "/instance/live", "", false), "endpoint-load-metrics") &&
+			!head_says(ask(&view, "/metrics", "", true), "endpoint-load-metrics"),
+		"others have not");
+	view_release(&view);
+}
+
+static void test_metrics_formats(void)
+{
+	static const char *const prometheus = "application/openmetrics-text;version=1.0.0,"
+					      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+	struct view view = {0};
+	struct view_facts facts = {.status = STATUS_READY, .load = &load};
+	const struct response *response;
+
+	(void)view_render(&view, &facts);
+	response = ask(&view, "/metrics", prometheus, true);
+	ok(head_says(response, "Content-Type: application/openmetrics-text; version=1.0.0; ") &&
+			strstr(body_of(response), "# EOF\n"),
+		"Prometheus gets OpenMetrics");
+	response = ask(&view, "/metrics", "*/*", true);
+	ok(head_says(response, "Content-Type: text/plain; version=0.0.4; ") &&
+			!strstr(body_of(response), "# EOF\n"),
+		"others get text");
+	ok(head_says(response, "Vary: Accept\r\n"), "which Vary tells");
+	ok(head_says(ask(&view, "/metrics", prometheus, false), "HTTP/1.1 403 "),
+		"in no format it is for all");
+	view_release(&view);
+}
+
+static void test_rotation(void)
+{
+	static const struct check checks[] = {
+		{.name = "volume data", .result = CHECK_PASS},
+		{.name = "rotation",
+			.result = CHECK_WARN,
+			.reason = "the target lifecycle state is Terminated"},
+	};
+	struct view view = {0};
+	struct view_facts facts = {
+		.status = STATUS_DRAINING, .load = &load, .checks = checks, .n_checks = 2};
+	const struct response *response;
+
+	(void)view_render(&view, &facts);
+	response = ask(&view, "/instance", "", true);
+	ok(head_says(response, "HTTP/1.1 503 ") &&
+			strstr(body_of(response), "\"status\": \"draining\"") &&
+			strstr(body_of(response), "lifecycle state is Terminated"),
+		"an instance that drains is a 503, with the reason for details");
+	ok(!strstr(body_of(ask(&view, "/instance", "", false)), "Terminated"),
+		"which others do not see");
+	ok(strstr(body_of(ask(&view, "/instance/health", "", true)), "\"rotation\""),
+		"health+json has it, too");
+	view_release(&view);
+}
+
 static void test_index(void)
 {
 	struct view view = {0};
@@ -250,6 +347,9 @@ int main(void)
 	test_instance();
 	test_statuses();
 	test_private();
+	test_load_document();
+	test_metrics_formats();
+	test_rotation();
 	test_index();
 	test_mounts();
 	test_damper();
