@@ -19,6 +19,7 @@ static const struct {
 	{"/instance/load", ""},
 	{"/instance/health", ""},
 	{"/metrics", ""},
+	{"/metrics", "application/openmetrics-text"},
 };
 
 static void check_same_form(const char *body, const char *plain, const char *marks)
