@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent answers, with any UTF-8 in what it knows: title, ID, a check's name and reason
- * (which are cut to fit), each ended by a NUL. Documents keep their form: JSON is JSON, no text is
- * markup, no label ends a line of metrics.
+ * What the agent answers, with any UTF-8 in what it knows: title, instance type, a check's name and
+ * reason (which are cut to fit), each ended by a NUL. Documents keep their form: JSON is JSON, no
+ * text is markup, no label ends a line of metrics.
  *
  * Covers: agent/view.c agent/page.c agent/metrics.c agent/response.c
  */
@@ -56,13 +56,16 @@ static void check_document(size_t i, const struct response *response, const stru
 }
 
 static void facts_fill(struct view_facts *facts, struct metadata *metadata, struct check *check,
-	char *title, char *id, const char *name, const char *reason)
+	char *title, char *type, const char *name, const char *reason)
 {
+	static char id[] = "i-0123456789abcdef0";
 	static struct load load;
 
 	load_init(&load, 100);
-	*metadata = (struct metadata){
-		.fields = {[METADATA_INSTANCE_ID] = id, [METADATA_IMAGE_ID] = id}};
+	*metadata = (struct metadata){.fields = {[METADATA_INSTANCE_ID] = id,
+					      [METADATA_INSTANCE_TYPE] = type,
+					      [METADATA_IMAGE_ID] = type,
+					      [METADATA_AVAILABILITY_ZONE] = type}};
 	*check = (struct check){.required = true, .result = CHECK_WARN};
 	(void)snprintf(check->name, sizeof check->name, "%s", name);
 	(void)snprintf(check->reason, sizeof check->reason, "%s", reason);
@@ -88,17 +91,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct view view, plain;
 	struct input input = {data, size};
-	_cleanup_free_ char *title = input_text(&input), *id = input_text(&input),
+	_cleanup_free_ char *title = input_text(&input), *type = input_text(&input),
 			    *name = input_text(&input), *reason = input_text(&input);
 	struct metadata metadata[2];
 	struct check checks[2];
 	struct view_facts facts[2];
 
-	if (!is_utf8(title) || !is_utf8(id) || !is_utf8(name) || !is_utf8(reason))
+	if (!is_utf8(title) || !is_utf8(type) || !is_utf8(name) || !is_utf8(reason))
 		return 0;
-	facts_fill(&facts[0], &metadata[0], &checks[0], title, id, name, reason);
+	facts_fill(&facts[0], &metadata[0], &checks[0], title, type, name, reason);
 	facts_fill(&facts[1], &metadata[1], &checks[1], *title ? (char[]){"x"} : title,
-		*id ? (char[]){"x"} : id, *name ? "x" : "", *reason ? "x" : "");
+		*type ? (char[]){"x"} : type, *name ? "x" : "", *reason ? "x" : "");
 	must(view_render(&view, &facts[0]) == 0 && view_render(&plain, &facts[1]) == 0);
 	FOREACH_ELEMENT (i, documents) {
 		const struct request request = {.method = METHOD_GET,
