@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <syslog.h>
 
 #include "cloudformation.h"
 #include "lifecycle-call.h"
 #include "lifecycle-kept.h"
 #include "lifecycle-next.h"
+#include "random.h"
 #include "rotation.h"
 
 #define GROUP_TAG    "tag:" AUTOSCALING_GROUP_TAG
@@ -89,14 +89,12 @@ static void note_failure(struct lifecycle *lifecycle, int result, const char *wo
 {
 	enum lifecycle_action action = lifecycle->step.action;
 	bool refused = result == -EACCES || result == -ENOENT || result == -EINVAL;
-	uint32_t bits = 0;
 
-	(void)getrandom(&bits, sizeof bits, GRND_NONBLOCK);
 	/* Said once: what is refused is tried again, but rarely. */
 	if (lifecycle->failures[action]++ == 0)
 		say(lifecycle, LOG_WARNING, "%s", words);
 	lifecycle->facts.not_before[action] =
-		state_now() + lifecycle_retry(lifecycle->failures[action], refused, bits);
+		state_now() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
 }
 
 static void on_answer(const struct aws_answer *answer, void *userdata)

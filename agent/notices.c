@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "random.h"
 
 #define ACCURACY 100000ull /* usec */
 
@@ -121,15 +122,13 @@ int notices_new(sd_event *event, struct imds *imds, bool spot,
 		.userdata = userdata};
 	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
 		struct source *source = &notices->sources[kind];
-		uint32_t bits = 0;
 		int r;
 
 		*source = (struct source){.notices = notices, .kind = (enum notice_kind)kind};
 		if (notice_sources[kind].spot && !spot)
 			continue;
-		(void)getrandom(&bits, sizeof bits, GRND_NONBLOCK);
 		r = sd_event_add_time_relative(event, &source->timer, CLOCK_BOOTTIME,
-			bits % NOTICES_START_USEC, ACCURACY, on_timer, source);
+			random_bits() % NOTICES_START_USEC, ACCURACY, on_timer, source);
 		if (r < 0)
 			return r;
 	}

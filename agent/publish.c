@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "random.h"
 
 #define SECOND 1000000ull
 
@@ -34,14 +35,6 @@ struct publish {
 };
 
 static void on_answer(const struct aws_answer *answer, void *userdata);
-
-static uint32_t random_number(void)
-{
-	uint32_t random = 0;
-
-	(void)getrandom(&random, sizeof random, GRND_NONBLOCK);
-	return random;
-}
 
 static bool denied(int result)
 {
@@ -107,7 +100,7 @@ static void failed(struct publish *publish, int result, const char *words)
 	publish->counters.failures++;
 	publish->result = result;
 	publish->pause = publish_pause(
-		publish->failures, result, publish->statistics.seconds, random_number());
+		publish->failures, result, publish->statistics.seconds, random_bits());
 	if (!same)
 		publish->said(false, words, publish->userdata);
 }
@@ -271,7 +264,7 @@ int publish_new(sd_event *event, struct aws *aws, const struct config *config, p
 		.config = config,
 		.said = said,
 		.userdata = userdata,
-		.phase_usec = random_number() % period_usec};
+		.phase_usec = random_bits() % period_usec};
 	statistics_init(&publish->statistics, (unsigned)(period_usec / SECOND), config->n_volumes);
 	r = backlog_init(&publish->backlog, &publish->statistics, PUBLISH_HELD_MAX);
 	if (r >= 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "connection.h"
 #include "listener.h"
 
@@ -34,11 +35,7 @@ struct server {
 
 static void read_clock(struct server *server)
 {
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	server->connections.now_usec =
-		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	server->connections.now_usec = clock_monotonic();
 }
 
 /* Sets the timer for what is due next. A timer that goes off too early is left as it is. */

