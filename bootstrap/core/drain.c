@@ -89,9 +89,10 @@ char *drain_text(const struct drain *drain)
 	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "version", DRAIN_VERSION,
 		"phase", phases[drain->phase], "key", drain->key, "reason", drain->reason, "since",
 		(json_int_t)drain->since, "until", (json_int_t)drain->until);
+	int r = drain->failed[0] ? json_object_set_new(json, "failed", json_string(drain->failed))
+				 : 0;
 	char *text;
 
-	r = drain->failed[0] ? json_object_set_new(json, "failed", json_string(drain->failed)) : 0;
 	text = r == 0 ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
 	return text;
