@@ -307,6 +307,8 @@ static void test_places(void)
 	ok(has_place(8ull << 30, 16392 / 8 * 4096), "FAT32's second table, clusters of 4 KiB");
 	ok(has_place(100ull << 30, 33632256), "the root node of reiserfs");
 	ok(has_place(1ull << 30, 81920000), "what mkapfs writes");
+	ok(has_place(1ull << 30, (1ull << 30) - 3088 * 512),
+		"Promise RAID, 3087 sectors from the end");
 }
 
 static void test_size_text(void)

@@ -30,8 +30,10 @@ static struct {
 	bool singly;                        /* an event a call, and a signal before each */
 	uint64_t spoil;                     /* offset of a read */
 	int64_t result;                     /* that it gets */
+	bool astray;                        /* what it reads goes elsewhere */
 } way;
 
+static uint8_t elsewhere[ZERO_CHUNK];
 static int contexts, fd = -1;
 static uint64_t spoiled; /* aio_data of it in this batch */
 static bool spoils, interrupted;
@@ -72,11 +74,14 @@ long syscall(long number, ...)
 			return fail(way.no_submit);
 		a[1] = way.take && way.take < a[1] ? way.take : a[1];
 		spoils = false;
-		for (long i = 0; way.result && i < a[1]; i++) {
-			const struct iocb *read = ((struct iocb **)a[2])[i];
+		for (long i = 0; (way.result || way.astray) && i < a[1]; i++) {
+			struct iocb *read = ((struct iocb **)a[2])[i];
 
-			if ((uint64_t)read->aio_offset == way.spoil)
-				spoils = true, spoiled = read->aio_data;
+			if ((uint64_t)read->aio_offset != way.spoil)
+				continue;
+			spoils = way.result != 0, spoiled = read->aio_data;
+			if (way.astray)
+				read->aio_buf = (uintptr_t)elsewhere;
 		}
 		break;
 	case SYS_io_getevents:
@@ -196,6 +201,10 @@ static void test_spoiled(void)
 	is_str(check(), data_in(151), "and judged");
 	ok(put(151, 0), "(no data)");
 	way.result = 0;
+	way.astray = true;
+	is_str(check(), "data at byte 9895936", "what was not written by the read is no zeros");
+	way.astray = false;
+	is_str(check(), "300 reads", "as it was");
 }
 
 static void test_no_events(void)
@@ -287,6 +296,13 @@ static void test_small(void)
 	ok(pwrite(fd, "x", 1, ZERO_BATCH * ZERO_BLOCK + 511) == 1, "(data)");
 	ok(!zero_check(fd, blocks, 2 * ZERO_BATCH, NULL, text), "the second counts");
 	ok(pwrite(fd, "\0", 1, ZERO_BATCH * ZERO_BLOCK + 511) == 1, "(none)");
+	memset(text, 'x', sizeof text);
+	for (off_t at = 0; at < 512; at += 128)
+		ok(pwrite(fd, text, 128, at) == 128, "(bytes that are all the same)");
+	ok(!zero_check(fd, blocks, 1, NULL, text), "are no zeros");
+	memset(text, 0, sizeof text);
+	for (off_t at = 0; at < 512; at += 128)
+		ok(pwrite(fd, text, 128, at) == 128, "(none)");
 }
 
 int main(void)
