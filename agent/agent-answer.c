@@ -43,8 +43,8 @@ static size_t collect_counters(struct agent *agent)
 
 static void note_status(struct agent *agent, enum status status)
 {
-	if (*agent->ready_usec == 0 && status_serves(status))
-		*agent->ready_usec = state_now();
+	if (agent->kept->ready_usec == 0 && status_serves(status))
+		agent->kept->ready_usec = state_now();
 	if (agent->since && status == agent->status)
 		return;
 	if (agent->since)
@@ -74,7 +74,7 @@ void agent_render(struct agent *agent)
 		.status = agent->status,
 		.since = agent->since,
 		.now = time(NULL),
-		.ready_usec = *agent->ready_usec,
+		.ready_usec = agent->kept->ready_usec,
 		.checks = agent->checks,
 		.n_checks = n,
 		.load = &agent->load,

@@ -17,16 +17,26 @@ int agent_load_config(
 	return r;
 }
 
-/* Begins anew with what is configured now; what has an error does not replace what works. */
+/*
+ * Begins anew with what is configured now; what has an error does not replace what works. It is not
+ * read a second time: it may have an error by then.
+ */
 static void reload(struct agent *agent)
 {
 	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
-	_cleanup_(config_free_p) struct config *config = NULL;
+	struct kept *kept = agent->kept;
+	struct config *config = NULL;
 
-	if (agent->end || agent_load_config(agent->places, &user_data, &config) < 0)
+	if (agent->ending || agent_load_config(agent->places, &user_data, &config) < 0)
 		return;
+	config_free(kept->config);
+	config_layer_clear(&kept->user_data);
+	kept->config = config;
+	kept->user_data = user_data;
+	user_data = (struct config_layer){0};
 	log_notice("reading the configuration again");
-	(void)agent_end(agent, true);
+	if (!agent->end)
+		(void)agent_end(agent, true);
 }
 
 int agent_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

@@ -97,9 +97,11 @@ static bool is_wanted(const struct config *config, const char *address)
 /* First, because the same place may have another name now. */
 static void close_unwanted(struct agent *agent)
 {
-	for (size_t i = agent->listeners->n; i-- > 0;)
-		if (!is_wanted(agent->config, agent->listeners->items[i].address))
-			listeners_close(agent->listeners, i);
+	struct listeners *kept = &agent->kept->listeners;
+
+	for (size_t i = kept->n; i-- > 0;)
+		if (!is_wanted(agent->config, kept->items[i].address))
+			listeners_close(kept, i);
 }
 
 static int listen_all(struct agent *agent, struct err *err)
@@ -114,8 +116,8 @@ static int listen_all(struct agent *agent, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "socket activation: %m");
 	for (size_t i = 0; passed <= 0 && r == 0 && i < agent->config->agent.listen.n; i++)
-		r = server_listen(
-			agent->server, agent->listeners, agent->config->agent.listen.items[i], err);
+		r = server_listen(agent->server, &agent->kept->listeners,
+			agent->config->agent.listen.items[i], err);
 	return r;
 }
 
@@ -159,7 +161,7 @@ int agent_start_answering(struct agent *agent, struct err *err)
 	close_unwanted(agent);
 	r = listen_all(agent, err);
 	if (r == 0 && agent->config->agent.agent_check)
-		r = agent_check_new(agent->event, agent->listeners,
+		r = agent_check_new(agent->event, &agent->kept->listeners,
 			agent->config->agent.agent_check, &agent->agent_check, err);
 	if (r < 0)
 		return r;

@@ -36,6 +36,14 @@ struct places {
 	bool config_given;
 };
 
+/* Over a reload. */
+struct kept {
+	uint64_t ready_usec;        /* view.h */
+	struct listeners listeners; /* which go on listening */
+	struct config *config;      /* that it is about; NULL: to be read */
+	struct config_layer user_data;
+};
+
 struct agent {
 	const struct places *places;
 	struct config_layer user_data;
@@ -58,9 +66,7 @@ struct agent {
 	sd_event_source *second, *render, *end;
 	enum status status;
 	time_t since;
-	/* kept over a reload: view.h; what goes on listening */
-	uint64_t *ready_usec;
-	struct listeners *listeners;
+	struct kept *kept;
 	uint64_t requests;
 	bool ending, reloading;
 	bool last; /* what was to be published is on its way */

@@ -11,16 +11,19 @@
 #include "agent.h"
 
 /* An exit status, or AGENT_RELOAD. */
-static int agent_run(const struct places *places, uint64_t *ready_usec, struct listeners *listeners)
+static int agent_run(const struct places *places, struct kept *kept)
 {
-	struct agent agent = {.places = places, .ready_usec = ready_usec, .listeners = listeners};
+	struct agent agent = {.places = places, .kept = kept};
 	struct err err;
-	int r = agent_load_config(places, &agent.user_data, &agent.config);
+	int r = kept->config ? 0 : agent_load_config(places, &kept->user_data, &kept->config);
 
 	if (r < 0) {
-		config_layer_clear(&agent.user_data);
+		config_layer_clear(&kept->user_data);
 		return EXIT_USAGE;
 	}
+	agent.config = steal_ptr(kept->config);
+	agent.user_data = kept->user_data;
+	kept->user_data = (struct config_layer){0};
 	load_init(&agent.load, (unsigned)sysconf(_SC_CLK_TCK));
 	r = details_read(&agent.config->agent.details, &agent.details, &err);
 	if (r == 0)
@@ -80,8 +83,7 @@ int main(int argc, char **argv)
 	struct places places = {.config = CONFIG_PATH_DEFAULT,
 		.state = STATE_DIRECTORY_DEFAULT,
 		.run = DRAIN_RUN_DEFAULT};
-	struct listeners listeners = {0};
-	uint64_t ready_usec = 0;
+	struct kept kept = {0};
 	bool verbose = false;
 	int option, status;
 
@@ -107,7 +109,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
-	while ((status = agent_run(&places, &ready_usec, &listeners)) == AGENT_RELOAD)
+	while ((status = agent_run(&places, &kept)) == AGENT_RELOAD)
 		;
+	config_layer_clear(&kept.user_data);
+	config_free(kept.config);
 	return status;
 }

@@ -257,6 +257,16 @@ wait_for 5 code_is /instance 200
 is "one with other addresses takes the place of those before" \
 	"$(curl -gs "http://[::1]:$port/instance" | jq -r .instanceId) $(code /instance)" "i-0aa 200"
 
+good=$(<"$conf")
+for i in 1 2 3 4 5; do
+	kill -HUP "$agent"
+	sleep 0.00$i
+	printf '[agent]\nlisten = localhost:1\n' >"$conf"
+	sleep 0.1
+	echo "$good" >"$conf"
+done
+is "one that has an error by the time the agent begins anew does not end it" "$(wait_for 5 code_is /instance 200 && code /instance)" 200
+
 # -- a hung file system --
 
 place hung
