@@ -46,6 +46,10 @@ int agent_on_terminate(sd_event_source *source, const struct signalfd_siginfo *i
 
 void agent_stop(struct agent *agent)
 {
+	if (agent->reloading && agent->server) {
+		server_keep_listeners(agent->server, agent->listeners);
+		agent_check_keep_listener(agent->agent_check, agent->listeners);
+	}
 	server_free(agent->server);
 	agent_check_free(agent->agent_check);
 	space_free(agent->space);

@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent.h"
+
+#define FILES_OF_OTHERS 128 /* agent-check, clients of metadata and apps, what is read */
 
 static void on_said(int level, const char *words, void *userdata)
 {
@@ -80,6 +83,25 @@ int agent_start_loop(struct agent *agent, struct err *err)
 	return r < 0 ? err_set(err, r, "event loop: %m") : 0;
 }
 
+/* Whether somebody listens there by this configuration. */
+static bool is_wanted(const struct config *config, const char *address)
+{
+	const char *agent_check = config->agent.agent_check;
+
+	for (size_t i = 0; i < config->agent.listen.n; i++)
+		if (strcmp(config->agent.listen.items[i], address) == 0)
+			return true;
+	return agent_check && strcmp(agent_check, address) == 0;
+}
+
+/* First, because the same place may have another name now. */
+static void close_unwanted(struct agent *agent)
+{
+	for (size_t i = agent->listeners->n; i-- > 0;)
+		if (!is_wanted(agent->config, agent->listeners->items[i].address))
+			listeners_close(agent->listeners, i);
+}
+
 static int listen_all(struct agent *agent, struct err *err)
 {
 	int passed = sd_listen_fds(false), r = 0;
@@ -92,7 +114,8 @@ static int listen_all(struct agent *agent, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "socket activation: %m");
 	for (size_t i = 0; passed <= 0 && r == 0 && i < agent->config->agent.listen.n; i++)
-		r = server_listen(agent->server, agent->config->agent.listen.items[i], err);
+		r = server_listen(
+			agent->server, agent->listeners, agent->config->agent.listen.items[i], err);
 	return r;
 }
 
@@ -106,10 +129,24 @@ static void log_addresses(const struct agent *agent)
 		log_info("answering agent-check on %s", address);
 }
 
+/* Connections leave the descriptors that all else needs, where LimitNOFILE is not the unit's. */
+static struct server_limits limits_here(void)
+{
+	struct server_limits limits = SERVER_LIMITS_DEFAULT;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+		files.rlim_cur < limits.max_connections + FILES_OF_OTHERS)
+		limits.max_connections = files.rlim_cur > 2 * FILES_OF_OTHERS
+						 ? files.rlim_cur - FILES_OF_OTHERS
+						 : FILES_OF_OTHERS;
+	return limits;
+}
+
 int agent_start_answering(struct agent *agent, struct err *err)
 {
 	const char *state = agent->places->state;
-	struct server_limits limits = SERVER_LIMITS_DEFAULT;
+	struct server_limits limits = limits_here();
 	int r = watch_new(
 		agent->event, state, agent_on_state, agent_on_user_data, agent, &agent->watch);
 
@@ -119,10 +156,11 @@ int agent_start_answering(struct agent *agent, struct err *err)
 		r = space_new(agent->event, SPACE_INTERVAL_USEC, &agent->space);
 	if (r < 0)
 		return err_set(err, r, "%s: %m", state);
+	close_unwanted(agent);
 	r = listen_all(agent, err);
 	if (r == 0 && agent->config->agent.agent_check)
-		r = agent_check_new(
-			agent->event, agent->config->agent.agent_check, &agent->agent_check, err);
+		r = agent_check_new(agent->event, agent->listeners,
+			agent->config->agent.agent_check, &agent->agent_check, err);
 	if (r < 0)
 		return r;
 	agent_on_state(agent); /* the first request finds an answer */

@@ -58,7 +58,9 @@ struct agent {
 	sd_event_source *second, *render, *end;
 	enum status status;
 	time_t since;
-	uint64_t *ready_usec; /* view.h; kept over a reload */
+	/* kept over a reload: view.h; what goes on listening */
+	uint64_t *ready_usec;
+	struct listeners *listeners;
 	uint64_t requests;
 	bool ending, reloading;
 	bool last; /* what was to be published is on its way */

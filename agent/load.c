@@ -102,10 +102,10 @@ int load_parse_pressure(const char *proc_pressure, struct pressure *ret)
 		!pressure_scale(&some))
 		return -EBADMSG;
 	/* Before Linux 5.13 there is no such line for the processors. */
-	if (next &&
-		sscanf(next, "\nfull avg10=%lf avg60=%lf avg300=%lf", &full.avg10, &full.avg60,
-			&full.avg300) == 3 &&
-		!pressure_scale(&full))
+	if (!next || sscanf(next, "\nfull avg10=%lf avg60=%lf avg300=%lf", &full.avg10, &full.avg60,
+			     &full.avg300) != 3)
+		full = (struct pressure_share){0};
+	else if (!pressure_scale(&full))
 		return -EBADMSG;
 	*ret = (struct pressure){.some = some, .full = full};
 	return 0;

@@ -12,9 +12,9 @@
 #include "confine.h"
 
 /* An exit status, or AGENT_RELOAD. */
-static int agent_run(const struct places *places, uint64_t *ready_usec)
+static int agent_run(const struct places *places, uint64_t *ready_usec, struct listeners *listeners)
 {
-	struct agent agent = {.places = places, .ready_usec = ready_usec};
+	struct agent agent = {.places = places, .ready_usec = ready_usec, .listeners = listeners};
 	struct err err;
 	int r = agent_load_config(places, &agent.user_data, &agent.config);
 
@@ -81,6 +81,7 @@ int main(int argc, char **argv)
 	struct places places = {.config = CONFIG_PATH_DEFAULT,
 		.state = STATE_DIRECTORY_DEFAULT,
 		.run = DRAIN_RUN_DEFAULT};
+	struct listeners listeners = {0};
 	uint64_t ready_usec = 0;
 	bool verbose = false;
 	struct err err;
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
 	if (confine_process(&err) < 0)
 		log_warning("%s", err.text);
-	while ((status = agent_run(&places, &ready_usec)) == AGENT_RELOAD)
+	while ((status = agent_run(&places, &ready_usec, &listeners)) == AGENT_RELOAD)
 		;
 	return status;
 }

@@ -9,7 +9,7 @@
 #include "command.h"
 #include "download.h"
 #include "log.h"
-#include "source.h"
+#include "source-fetch.h"
 
 #define SECOND          1000000ull
 #define MIB             (1024.0 * 1024.0)

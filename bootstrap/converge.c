@@ -119,6 +119,8 @@ static int complete_config(const struct options *options, struct service *servic
 	ahead = ahead_start(&request);
 	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
 	*ret_ahead = ahead_finish(ahead);
+	if (r == -ENOMEM) /* it may well say something */
+		return err_set(err, r, "user-data: %s", words.text);
 	if (r < 0 && r != -EBADMSG) {
 		log_warning("user-data is not known, the files alone count: %s", words.text);
 		return 0;
