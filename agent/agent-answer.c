@@ -126,5 +126,6 @@ const struct response *agent_on_request(
 	struct agent *agent = userdata;
 
 	agent->requests++;
-	return view_find(&agent->view, request, details_allow(&agent->details, peer));
+	return view_find(
+		&agent->view, request, details_allow(&agent->details, peer, request->host));
 }

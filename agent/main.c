@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "confine.h"
 
 /* An exit status, or AGENT_RELOAD. */
 static int agent_run(const struct places *places, struct kept *kept)
@@ -85,6 +86,7 @@ int main(int argc, char **argv)
 		.run = DRAIN_RUN_DEFAULT};
 	struct kept kept = {0};
 	bool verbose = false;
+	struct err err;
 	int option, status;
 
 	while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
@@ -109,6 +111,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
+	if (confine_process(&err) < 0)
+		log_warning("%s", err.text);
 	while ((status = agent_run(&places, &kept)) == AGENT_RELOAD)
 		;
 	config_layer_clear(&kept.user_data);

@@ -229,6 +229,7 @@ static int on_host(struct span value, struct head *head)
 	if (head->host || !is_authority(value))
 		return -400;
 	head->host = true;
+	head->request.host = value;
 	return 0;
 }
 

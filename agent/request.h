@@ -35,6 +35,7 @@ struct request {
 	int minor;        /* HTTP/1.minor: 0 or 1 */
 	bool keep_alive;  /* the client wants another request on this connection, and may have it */
 	bool body;        /* a body follows, which nobody reads: only with METHOD_OTHER */
+	struct span host; /* the Host field, port and all; empty when there is none */
 	struct span accept; /* the first Accept field; empty when there is none */
 };
 
