@@ -217,7 +217,8 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata,
 		return 0;
 	}
 	socket = calloc(1, sizeof *socket);
-	/* Without memory the call waits until its time is over: libcurl 7.88 does not survive a -1. */
+	/* Without memory the call waits until its time is over: libcurl 7.88 does not survive a -1.
+	 */
 	if (!socket || sd_event_add_io(http->event, &socket->source, fd, events, on_io, http) < 0)
 		free(socket);
 	else
