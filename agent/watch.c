@@ -28,6 +28,7 @@ struct watch {
 	sd_event_source *inotify, *retry, *mounts;
 	int mountinfo_fd;
 	struct state *state;
+	struct drain drain;
 	char *index, *mountinfo;
 	struct err trouble; /* why there is no state */
 	bool doubted;       /* it could not be read; this was tried again */
@@ -51,6 +52,7 @@ static void read_directory(struct watch *watch)
 	watch->state = state;
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
+	(void)drain_read(watch->directory, &watch->drain, NULL);
 	free(watch->index);
 	watch->index = NULL;
 	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
@@ -85,7 +87,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	else if (event->len && strcmp(event->name, CONFIG_USER_DATA) == 0)
 		watch->configured(watch->userdata);
 	else if (event->len && strcmp(event->name, STATE_FILE) != 0 &&
-		 strcmp(event->name, STATE_INDEX) != 0)
+		 strcmp(event->name, STATE_INDEX) != 0 && strcmp(event->name, DRAIN_FILE) != 0)
 		return 0;
 	read_directory(watch);
 	watch->changed(watch->userdata);
@@ -177,6 +179,11 @@ bool watch_mounted(const struct watch *watch, const struct state_item *item)
 {
 	return should_be_mounted(item) && watch->mountinfo &&
 	       mounts_show(watch->mountinfo, item->path, item->number, item->device);
+}
+
+const struct drain *watch_drain(const struct watch *watch)
+{
+	return &watch->drain;
 }
 
 size_t watch_checks(const struct watch *watch, struct check *ret_checks)

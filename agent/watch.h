@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "drain.h"
 #include "state.h"
 #include "status.h"
 
@@ -32,6 +33,9 @@ const char *watch_index(const struct watch *watch);
 
 /* Whether this item of the state is a volume that the mount table shows in its place. */
 bool watch_mounted(const struct watch *watch, const struct state_item *item);
+
+/* How far root is with a drain; as watch_state(). One that cannot be read changes nothing. */
+const struct drain *watch_drain(const struct watch *watch);
 
 /*
  * The checks of the state, each volume's also against the mount table: one that was mounted and is

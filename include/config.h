@@ -125,7 +125,8 @@ struct config_lifecycle {
 	uint64_t quiet_usec;              /* without any, before they count as gone */
 	struct config_list ports;         /* whose connections; none: those of the apps' health */
 	struct config_list target_groups; /* ARNs */
-	bool complete;                    /* lifecycle actions */
+	bool complete;                    /* lifecycle actions … */
+	struct config_list hooks;         /* … of these hooks; none: of all */
 	bool abandon;                     /* a launch that failed */
 	bool rebalance, maintenance;      /* drain for these, too */
 	bool signal;                      /* CloudFormation, without being told to */

@@ -160,6 +160,8 @@ const struct config_key config_keys[] = {
 	{ SECTION_LIFECYCLE, "complete", &type_boolean, LIFECYCLE(complete), "yes",
 		"Complete Auto Scaling's lifecycle actions: launched when ready, terminated when "
 		"drained.", 0 },
+	{ SECTION_LIFECYCLE, "hooks", &type_words, LIFECYCLE(hooks), NULL,
+		"The lifecycle hooks that are completed here; all of the group's unless set.", 0 },
 	{ SECTION_LIFECYCLE, "abandon", &type_boolean, LIFECYCLE(abandon), "yes",
 		"Abandon a launch that failed, instead of letting its hook time out.", 0, "complete" },
 	{ SECTION_LIFECYCLE, "rebalance", &type_boolean, LIFECYCLE(rebalance), "no",

@@ -48,7 +48,7 @@ int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length)
 
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	return fd < 0 ? -errno : file_read_fd(fd, max, ret_text, ret_length);
 }

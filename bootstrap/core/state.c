@@ -295,21 +295,27 @@ static int state_from_json(json_t *json, struct state **ret_state)
 	return 0;
 }
 
+int state_parse(const char *text, size_t length, struct state **ret_state)
+{
+	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	int r = json ? state_from_json(json, ret_state) : -EBADMSG;
+
+	json_decref(json);
+	return r;
+}
+
 int state_read(const char *directory, struct state **ret_state, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
 	size_t length;
-	json_t *json;
 	int r;
 
 	snprintf(path, sizeof path, "%s/" STATE_FILE, directory);
 	r = file_read(path, STATE_FILE_MAX, &text, &length);
 	if (r < 0)
 		return err_set(err, r, "%s: %m", path);
-	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-	r = json ? state_from_json(json, ret_state) : -EBADMSG;
-	json_decref(json);
+	r = state_parse(text, length, ret_state);
 	if (r == -EBADMSG)
 		return err_set(err, r, "%s: is no state of version %d", path, STATE_VERSION);
 	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;

@@ -50,6 +50,7 @@ class Balancing:
         self.world = world
         self.groups = {}  # ARN: TargetGroup
         world.fleet.listeners.append(self.follow)
+        world.fleet.drains.append(self.drains)
 
     def follow(self, event):
         """Instances of an Auto Scaling group come and go with the group's target groups."""
@@ -63,6 +64,11 @@ class Balancing:
                 self.register(self.groups[arn], {"Id": event["instance"]})
             elif event["state"] in ("Terminating", "EnteringStandby", "Detaching"):
                 self.deregister(self.groups[arn], {"Id": event["instance"]})
+
+    def drains(self, group, instance):
+        """Whether a target group of the instance's group has it still."""
+        return any(key[0] == instance.id for arn in group.target_groups if arn in self.groups
+                   for key in self.groups[arn].targets)
 
     def tick(self, now):
         for group in self.groups.values():

@@ -33,6 +33,7 @@ AWS = "/usr/bin/aws"  # the distribution's
 REGION = "us-east-1"
 VERSIONS = {"monitoring": "2010-08-01", "autoscaling": "2011-01-01",
             "cloudformation": "2010-05-15", "elasticloadbalancing": "2015-12-01"}
+session, clients = botocore.session.Session(), {}
 work = url = key = None  # the directory, the simulator's address, the credential that is good
 
 
@@ -98,13 +99,16 @@ def instances(group):
 
 def client(service, credential=None, attempts=1):
     credential = credential or key
-    retries = {"total_max_attempts": attempts, "mode": "standard"}
-    return botocore.session.Session().create_client(
-        service, region_name=REGION, endpoint_url=url,
-        aws_access_key_id=credential["AccessKeyId"],
-        aws_secret_access_key=credential["SecretAccessKey"],
-        aws_session_token=credential.get("Token"),
-        config=botocore.config.Config(retries=retries))
+    which = service, credential["AccessKeyId"], attempts
+    if which not in clients:
+        retries = {"total_max_attempts": attempts, "mode": "standard"}
+        clients[which] = session.create_client(
+            service, region_name=REGION, endpoint_url=url,
+            aws_access_key_id=credential["AccessKeyId"],
+            aws_secret_access_key=credential["SecretAccessKey"],
+            aws_session_token=credential.get("Token"),
+            config=botocore.config.Config(retries=retries))
+    return clients[which]
 
 
 def error(call, **parameters):

@@ -11,15 +11,16 @@ The life of instances in Auto Scaling groups: what happens, not how it is asked 
 What is in brackets happens where the group has a hook for the transition. Each hook is an action of
 its own, with its own token and time; an instance waits for all of them. ABANDON of a launch
 terminates the instance; ABANDON of a termination ends its other actions. A hook whose time is over
-counts as completed with its default result.
+counts as completed with its default result. Hooks run at launches and terminations, and not when an
+instance leaves standby or is detached. An instance joins the group's target groups when its launch
+is done; it leaves them first thing in Terminating, and waits there until they have drained it.
 
-Sources: "Amazon EC2 Auto Scaling instance lifecycle", "Amazon EC2 Auto Scaling lifecycle hooks",
-"Warm pools", "Retrieve the target lifecycle state through instance metadata" of the User Guide.
+Sources: "Amazon EC2 Auto Scaling instance lifecycle", "Amazon EC2 Auto Scaling lifecycle hooks" and
+"How lifecycle hooks work", "Warm pools", "Retrieve the target lifecycle state through instance
+metadata" of the User Guide.
 
-Assumed, where those are silent: launch hooks do not run again when an instance leaves standby;
-termination hooks do run for one whose launch was abandoned; who goes first at scale-in is the
-oldest instance in service that is not protected; target groups are left when termination begins,
-beside the hooks.
+Assumed, where those are silent: termination hooks run for one whose launch was abandoned; who goes
+first at scale-in is the oldest instance in service that is not protected.
 
 Times are seconds of a clock that the caller owns (it may run faster than the wall's): everything
 happens in tick(now) or in a call. Nothing here locks.
@@ -77,9 +78,18 @@ class Instance:
         return self.state.startswith(WARM)
 
     @property
+    def pool(self):
+        return WARM if self.warm else ""
+
+    @property
     def phase(self):
         """The state without the pool it is in, and without Wait or Proceed."""
         return self.state.removeprefix(WARM).partition(":")[0]
+
+    @property
+    def part(self):
+        """Wait, Proceed or nothing."""
+        return self.state.removeprefix(WARM).partition(":")[2]
 
     @property
     def counted(self):
@@ -122,6 +132,7 @@ class Fleet:
         self.trees = {}  # of instances, by ID: the directories of their metadata
         self.events, self.numbers = [], itertools.count(1)
         self.listeners = []  # each called with (event) as it happens
+        self.drains = []  # each called with (group, instance): whether it is still being drained
 
     # -- what happened --
 
@@ -158,14 +169,16 @@ class Fleet:
             return
         path, fresh = os.path.join(tree, TARGET_FILE), os.path.join(tree, ".target-state")
         try:
-            with open(path) as file:
-                if file.read() == instance.target:
-                    return
-        except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(fresh, "w") as file:
-            file.write(instance.target)
-        os.rename(fresh, path)
+            if os.path.exists(path):
+                with open(path) as file:
+                    if file.read() == instance.target:
+                        return
+            with open(fresh, "w") as file:
+                file.write(instance.target)
+            os.rename(fresh, path)
+        except FileNotFoundError:  # somebody takes the tree away at this moment
+            pass
 
     # -- what is done to an instance --
 
@@ -198,11 +211,10 @@ class Fleet:
     def terminate(self, group, instance, now, cause=""):
         if instance.phase == "Terminating":
             return
-        prefix = WARM if instance.warm else ""
         instance.actions, instance.hooked = [], True
-        self.aim(instance, prefix + "Terminated")
+        self.aim(instance, instance.pool + "Terminated")
         self.activity(group, "Terminating EC2 instance: " + instance.id, cause)
-        self.move(group, instance, prefix + "Terminating", now)
+        self.move(group, instance, instance.pool + "Terminating", now)
 
     def complete(self, group, instance, action, result, now):
         """Ends one action of the instance; nothing else of it is left to do."""
@@ -230,40 +242,53 @@ class Fleet:
     # -- what happens by itself --
 
     def step(self, group, instance, now):
-        """Moves an instance on as far as it goes now."""
-        prefix = WARM if instance.warm else ""
-        phase, _, part = instance.state.removeprefix(WARM).partition(":")
-        settings = self.settings
-        wait = settings["boot"] if phase == "Pending" and not part else settings["dwell"]
-        if part == "Wait":
-            for action in list(instance.actions):
-                if action.deadline <= now:
-                    self.emit("timeout", group, instance, hook=action.hook.name)
-                    return self.complete(group, instance, action, action.hook.default, now)
-            if not instance.actions:
-                self.move(group, instance, prefix + phase + ":Proceed", now)
-        elif phase in HOOKED and now - instance.since >= wait:
+        """Moves an instance on by one state, if it is time for that."""
+        phase = instance.phase
+        if instance.part == "Wait":
+            self.step_waiting(group, instance, now)
+        elif self.stays(group, instance, now):
+            return
+        elif phase in HOOKED:
             hooks = [hook for hook in group.hooks.values() if hook.transition == HOOKED[phase]]
-            if not part and hooks and instance.hooked:
-                instance.actions = [Action(hook, now) for hook in hooks]
-                self.move(group, instance, prefix + phase + ":Wait", now)
-                for action in instance.actions:
-                    self.emit("hook", group, instance, hook=action.hook.name, token=action.token,
-                              transition=action.hook.transition)
+            if hooks and instance.hooked and not instance.part:
+                self.begin(group, instance, hooks, now)
             else:
-                self.finish(group, instance, prefix, phase, now)
-        elif phase == "EnteringStandby" and now - instance.since >= wait:
+                self.finish(group, instance, now)
+        elif phase == "EnteringStandby":
             self.move(group, instance, "Standby", now)
-        elif phase == "Detaching" and now - instance.since >= wait:
+        elif phase == "Detaching":
             self.remove(group, instance, "Detached", now)
-        return None
 
-    def finish(self, group, instance, prefix, phase, now):
+    def stays(self, group, instance, now):
+        """Whether an instance is to stay a while in a state that passes by itself."""
+        fresh = instance.phase == "Pending" and not instance.part
+        if now - instance.since < self.settings["boot" if fresh else "dwell"]:
+            return True
+        return instance.phase == "Terminating" and not instance.part and \
+            any(drains(group, instance) for drains in self.drains)
+
+    def begin(self, group, instance, hooks, now):
+        instance.actions = [Action(hook, now) for hook in hooks]
+        self.move(group, instance, instance.state + ":Wait", now)
+        for action in instance.actions:
+            self.emit("hook", group, instance, hook=action.hook.name, token=action.token,
+                      transition=action.hook.transition)
+
+    def step_waiting(self, group, instance, now):
+        late = next((each for each in instance.actions if each.deadline <= now), None)
+        if late:
+            self.emit("timeout", group, instance, hook=late.hook.name)
+            self.complete(group, instance, late, late.hook.default, now)
+        elif not instance.actions:
+            self.move(group, instance, instance.pool + instance.phase + ":Proceed", now)
+
+    def finish(self, group, instance, now):
+        """The end of a launch or a termination."""
         instance.hooked = True
-        if phase == "Terminating":
-            self.remove(group, instance, prefix + "Terminated", now)
+        if instance.phase == "Terminating":
+            self.remove(group, instance, instance.pool + "Terminated", now)
             self.emit("terminate", group, instance)
-        elif prefix:
+        elif instance.warm:
             self.move(group, instance, WARM + group.warm_pool["state"], now)
             self.emit("stop", group, instance, state=instance.state)
         else:
@@ -297,8 +322,7 @@ class Fleet:
                 self.terminate(group, instance, now, "an instance was taken out of service in "
                                "response to a difference between desired and actual capacity")
         if group.warm_pool and "Launch" not in group.suspended:
-            pool = group.warm_pool
-            size = max(pool["minimum"], pool["prepared"] - group.desired)
+            size = max(group.warm_pool["minimum"], group.warm_pool["prepared"] - group.desired)
             there = [each for each in group.instances.values()
                      if each.warm and each.phase != "Terminating"]
             for _ in range(size - len(there)):

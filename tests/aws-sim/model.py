@@ -120,10 +120,12 @@ class FormParser:
     def __init__(self, service, fields):
         self.missing, self.invalid = REFUSALS[service]
         self.fields = fields
+        self.paths = {name[:i] for name in fields
+                      for i in range(1, len(name) + 1) if name[i:i + 1] in ("", ".")}
         self.kinds = {}  # of each name that was taken: its type
 
-    def present(self, prefix):
-        return prefix in self.fields or any(name.startswith(prefix + ".") for name in self.fields)
+    def present(self, path):
+        return path in self.paths
 
     def parse(self, shape, prefix):
         walk = getattr(self, "parse_" + shape.type_name, None)
@@ -265,6 +267,13 @@ def parameters_check(service, operation, parameters):
         raise Refused(invalid, errors.generate_report())
 
 
+def form_make(operation, parameters):
+    """The fields that botocore sends: {name: value}."""
+    serializer = botocore.serialize.QuerySerializer()
+    body = serializer.serialize_to_request(parameters, operation)["body"]
+    return {name: str(value) for name, value in body.items()}
+
+
 def request_parse(service, fields):
     """The operation that a form asks for, and its parameters."""
     if "Action" not in fields:
@@ -276,12 +285,11 @@ def request_parse(service, fields):
     parser = FormParser(service, fields)
     parameters = parser.parse(operation.input_shape, "") if operation.input_shape else {}
     parameters_check(service, operation, parameters)
-    serializer = botocore.serialize.QuerySerializer()
-    wanted = serializer.serialize_to_request(parameters, operation)["body"]
+    wanted = form_make(operation, parameters)
     for name in sorted(set(wanted) | set(fields)):
         ours, theirs = fields.get(name), wanted.get(name)
         if ours is None or theirs is None or \
-                not same_value(parser.kinds.get(name, "string"), ours, str(theirs)):
+                not same_value(parser.kinds.get(name, "string"), ours, theirs):
             raise Refused("InvalidQueryParameter", "%s of %s is %r, and botocore sends %r" %
                           (name, operation.name, ours, theirs))
     return operation, parameters

@@ -8,7 +8,8 @@ What is kept of it are statistic sets, one for each second if it was published a
 
 Sources: PutMetricData, MetricDatum, StatisticSet, Dimension, GetMetricStatistics and ListMetrics of
 the Amazon CloudWatch API Reference; "CloudWatch service quotas". Stricter than AWS is known to be:
-a statistic set has to be possible (a count above zero, Minimum ≤ Sum / SampleCount ≤ Maximum).
+a statistic set has to be possible (a count above zero, Minimum ≤ Sum / SampleCount ≤ Maximum), and
+the limit of 1 MB holds for a body in gzip also when it is inflated.
 """
 import math
 

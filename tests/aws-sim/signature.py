@@ -51,40 +51,44 @@ class Credentials:
     """The keys that are good, and until when."""
 
     def __init__(self):
-        self.known = {}  # (key, token): credential
+        self.known = {}  # (key, token): (secret, end or None)
 
     def add(self, credential):
+        """Raises KeyError or ValueError for what is not a credential."""
+        end = credential.get("Expiration")
+        if end is not None:
+            end = datetime.datetime.fromisoformat(end.replace("Z", "+00:00"))
         key = credential["AccessKeyId"], credential.get("Token")
-        credential["SecretAccessKey"], credential_end(credential)  # which have to be right
-        self.known[key] = credential
+        self.known[key] = credential["SecretAccessKey"], end
 
     def remove(self, key_id):
         self.known = {key: each for key, each in self.known.items() if key[0] != key_id}
 
     def find(self, key_id, token):
-        """Raises what AWS says of a key that is not known, or no longer good."""
-        credential = self.known.get((key_id, token))
-        if credential is None:
+        """The secret; raises what AWS says of a key that is not known, or no longer good."""
+        if (key_id, token) not in self.known:
             raise Refused("InvalidClientTokenId",
                           "The security token included in the request is invalid.", 403)
-        end = credential_end(credential)
+        secret, end = self.known[key_id, token]
         if end is not None and end <= datetime.datetime.now(datetime.timezone.utc):
             raise Refused("ExpiredToken", "The security token included in the request is expired",
                           403)
-        return credential
-
-
-def credential_end(credential):
-    text = credential.get("Expiration")
-    return text and datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return secret
 
 
 def mismatch(message):
     return Refused("SignatureDoesNotMatch", message, 403)
 
 
+def incomplete(message):
+    return Refused("IncompleteSignature", message, 403)
+
+
 def check_date(date, now):
-    when = datetime.datetime.strptime(date, SIGNED_AT).replace(tzinfo=datetime.timezone.utc)
+    try:
+        when = datetime.datetime.strptime(date, SIGNED_AT).replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        raise incomplete("not a date: " + date) from None
     skew = datetime.timedelta(seconds=SKEW_SECONDS)
     if when + skew < now:
         raise mismatch("Signature expired: %s is now earlier than %s (%s - 15 min.)" %
@@ -100,32 +104,30 @@ def service_of(headers):
     return match.group(4) if match and match.group(4) in SERVICES else None
 
 
-def signature_check(credentials, region, method, target, headers, body):
-    """
-    Gives the service that the request is signed for, and its key's ID; raises Refused. headers is
-    an email.message.Message, as http.server has it.
-    """
-    authorization = headers.get_all("Authorization") or []
-    if not authorization:
+def scope_parse(headers):
+    """What the Authorization header says, a group of AUTHORIZATION each, and X-Amz-Date."""
+    for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token"):
+        if len(headers.get_all(name) or []) > 1:
+            raise incomplete("more than one %s" % name)
+    if "Authorization" not in headers:
         raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-    match = AUTHORIZATION.fullmatch(authorization[0])
-    if len(authorization) > 1 or not match:
-        raise Refused("IncompleteSignature", "not an Authorization header of Signature Version 4: "
-                      + authorization[0], 403)
-    key_id, day, scope_region, service, signed, signature = match.groups()
-    signed = signed.split(";")
-    date = headers.get("X-Amz-Date") or ""
-    if len(headers.get_all("X-Amz-Date") or []) != 1 or not re.fullmatch(r"\d{8}T\d{6}Z", date):
-        raise Refused("IncompleteSignature", "Authorization header requires existence of either a "
-                      "'X-Amz-Date' or a 'Date' header, once.", 403)
-    if len(headers.get_all("X-Amz-Security-Token") or []) > 1:
-        raise Refused("IncompleteSignature", "more than one X-Amz-Security-Token", 403)
+    match = AUTHORIZATION.fullmatch(headers["Authorization"])
+    if not match:
+        raise incomplete("not an Authorization header of Signature Version 4: " +
+                         headers["Authorization"])
+    day, date = match.group(2), headers.get("X-Amz-Date") or ""
+    if not re.fullmatch(r"\d{8}T\d{6}Z", date):
+        raise incomplete("Authorization header requires existence of a 'X-Amz-Date' header.")
     if day != date[:8]:
         raise mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "
                        "date from HTTP: '%s' != '%s', from '%s'." % (day, date[:8], date))
+    return match.groups(), date
+
+
+def signed_check(headers, signed):
+    """Whether what has to be signed is, and what is signed is there."""
     if signed != sorted(set(signed)) or any(name != name.lower() for name in signed):
-        raise Refused("IncompleteSignature", "SignedHeaders is not sorted, or not in lower case",
-                      403)
+        raise incomplete("SignedHeaders is not sorted, or not in lower case")
     for name in signed:
         if name not in headers:
             raise mismatch("signed, and not there: %s" % name)
@@ -135,11 +137,21 @@ def signature_check(credentials, region, method, target, headers, body):
         if name.startswith("x-amz-") and name not in signed:
             raise mismatch("There were headers present in the request which were not signed: "
                            + name)
-    credential = credentials.find(key_id, headers.get("X-Amz-Security-Token"))
+
+
+def signature_check(credentials, region, method, target, headers, body):
+    """
+    Gives the service that the request is signed for, and its key's ID; raises Refused. headers is
+    an email.message.Message, as http.server has it.
+    """
+    (key_id, _, its_region, service, signed, signature), date = scope_parse(headers)
+    signed = signed.split(";")
+    signed_check(headers, signed)
+    secret = credentials.find(key_id, headers.get("X-Amz-Security-Token"))
     if service not in SERVICES:
         raise mismatch("Credential should be scoped to correct service, not '%s'." % service)
-    if scope_region != region:
-        raise mismatch("Credential should be scoped to a valid region, not '%s'. " % scope_region)
+    if its_region != region:
+        raise mismatch("Credential should be scoped to a valid region, not '%s'. " % its_region)
     check_date(date, datetime.datetime.now(datetime.timezone.utc))
     if headers.get("X-Amz-Content-SHA256") not in (None, hashlib.sha256(body).hexdigest()):
         raise mismatch("The provided 'x-amz-content-sha256' header does not match what was "
@@ -147,8 +159,7 @@ def signature_check(credentials, region, method, target, headers, body):
     request = AWSRequest(method=method, url="http://" + headers["Host"] + target, data=body)
     for name, value in headers.items():
         request.headers.add_header(name, value)
-    verifier = Verifier(botocore.credentials.Credentials(key_id, credential["SecretAccessKey"]),
-                        service, region, signed)
+    verifier = Verifier(botocore.credentials.Credentials(key_id, secret), service, region, signed)
     if not hmac.compare_digest(verifier.verdict(request, date), signature):
         raise mismatch("The request signature we calculated does not match the signature you "
                        "provided. Check your AWS Secret Access Key and signing method. Consult "

@@ -15,7 +15,7 @@ from balancing import Balancing
 from cloudformation import CloudFormation
 from faults import Faults
 from lifecycle import Fleet
-from model import Refused, operation_find, parameters_check
+from model import Refused, form_make, operation_find, request_parse
 from monitoring import Monitoring, metric_key
 from signature import Credentials
 
@@ -56,9 +56,9 @@ class World:
             return members
 
     def control_call(self, service, action, parameters):
-        operation = operation_find(service, action)
-        parameters_check(service, operation, parameters)
-        return self.call(service, operation, parameters, in_control=True)
+        """The same for parameters in JSON, by way of the form that botocore makes of them."""
+        fields = form_make(operation_find(service, action), parameters)
+        return self.call(service, *request_parse(service, fields), in_control=True)
 
     # -- what happens by itself --
 

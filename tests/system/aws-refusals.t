@@ -187,6 +187,9 @@ def wrong_signatures():
         ("a host that is not signed", signed("autoscaling", body, leave_out=("host",)), mismatch),
         ("two dates", dict(good, **{"X-Amz-Date": [good["X-Amz-Date"]] * 2}),
          (403, "IncompleteSignature")),
+        ("a date of no calendar", dict(good, Authorization=good["Authorization"].replace(
+            good["X-Amz-Date"][:8], "20261399"), **{"X-Amz-Date": "20261399T000000Z"}),
+         (403, "IncompleteSignature")),
         ("half a signature", dict(good, Authorization=good["Authorization"][:-1]),
          (403, "IncompleteSignature")),
         ("an empty scope", authorization("/aws4_request", ""), (403, "IncompleteSignature")),

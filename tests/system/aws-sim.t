@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -279,6 +280,34 @@ def group_moves():
         each["event"] for each in control("GET", "events?after=%d" % number)]))
 
 
+def group_and_targets():
+    scaling, elb = client("autoscaling"), client("elbv2")
+    made = do("elasticloadbalancing", "CreateTargetGroup", Name="behind", Protocol="HTTP", Port=80,
+              VpcId="vpc-1", HealthCheckIntervalSeconds=5)
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    name = {"AutoScalingGroupName": "behind"}
+    hook = dict(name, LifecycleHookName="drain")
+    do("autoscaling", "CreateAutoScalingGroup", MinSize=0, MaxSize=1, DesiredCapacity=1,
+       LaunchTemplate={"LaunchTemplateName": "web"}, TargetGroupARNs=[arn], **name)
+    scaling.put_lifecycle_hook(LifecycleTransition=DOWN, **hook)
+
+    def health():
+        return [each["TargetHealth"]["State"] for each in
+                elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]]
+
+    def states():
+        return [each["state"] for each in instances("behind").values()]
+    ok("an instance in service is in the target group of its group",
+       wait_until(lambda: health() == ["healthy"]), health())
+    scaling.set_desired_capacity(DesiredCapacity=0, **name)
+    ok("one that terminates drains first", wait_until(lambda: health() == ["draining"]), health())
+    time.sleep(0.1)
+    equal("and no hook runs before that is over", states(), ["Terminating"])
+    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
+        {"Key": "deregistration_delay.timeout_seconds", "Value": "0"}])
+    ok("but then it does", wait_until(lambda: states() == ["Terminating:Wait"]), states())
+
+
 def tracking():
     scaling, metrics = client("autoscaling"), client("cloudwatch")
     name = {"AutoScalingGroupName": "tracked"}
@@ -318,8 +347,73 @@ def tracking():
        desired())
 
 
+def what_else_there_is():
+    scaling, stacks, elb = client("autoscaling"), client("cloudformation"), client("elbv2")
+    name = {"AutoScalingGroupName": "own"}
+    metadata = 'a "<&>" of señales'
+    scaling.put_lifecycle_hook(LifecycleHookName="down", LifecycleTransition=DOWN,
+                               NotificationMetadata=metadata, **name)
+    equal("text comes back as it went, whatever is in it", scaling.describe_lifecycle_hooks(
+        LifecycleHookNames=["down"], **name)["LifecycleHooks"][0]["NotificationMetadata"], metadata)
+    scaling.suspend_processes(ScalingProcesses=["Launch"], **name)
+    one = list(instances("own"))[0]
+    ended = scaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=one, ShouldDecrementDesiredCapacity=False)
+    like = "Terminating EC2 instance: " + one
+    equal("an activity tells of a termination", ended["Activity"]["Description"], like)
+    ok("and so does the list of them", like in [each["Description"] for each in
+                                                scaling.describe_scaling_activities(**name)
+                                                ["Activities"]])
+    wait_until(lambda: instances("own")[one]["actions"])
+    token = instances("own")[one]["actions"]["down"]["token"]
+    scaling.complete_lifecycle_action(LifecycleHookName="down", LifecycleActionToken=token,
+                                      LifecycleActionResult="CONTINUE", **name)
+    ok("a token names an action as well as an instance does", one not in instances("own"))
+    do("monitoring", "PutMetricData", Namespace="AWS/EC2", MetricData=[
+        {"MetricName": "CPUUtilization", "Value": 7, "Timestamp": time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime())}])
+    ok("control may publish what is EC2's", "AWS/EC2" in [
+        each["namespace"] for each in control("GET", "metrics")])
+    begin, number = time.monotonic(), control("GET", "events")[-1]["number"]
+    equal("no event, no news, after a while", control(
+        "GET", "events?after=%d&wait=0.3" % number), [])
+    ok("a while is as long as it says", 0.3 <= time.monotonic() - begin < 3)
+    two = list(instances("own"))[0]
+    scaling.detach_instances(InstanceIds=[two], ShouldDecrementDesiredCapacity=True, **name)
+    ok("a detached instance leaves", wait_until(lambda: two not in instances("own")))
+    scaling.put_scaling_policy(
+        PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingConfiguration={
+            "TargetValue": 50, "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "ASGAverageCPUUtilization"}}, **name)
+    equal("policies are described", [each["TargetTrackingConfiguration"]["TargetValue"] for each in
+                                     scaling.describe_policies(**name)["ScalingPolicies"]], [50])
+    equal("and stacks", sorted((each["StackName"], each["StackStatus"]) for each in
+                               stacks.describe_stacks()["Stacks"]),
+          [("bad", "CREATE_FAILED"), ("good", "CREATE_COMPLETE"), ("late", "CREATE_FAILED")])
+    equal("and their resources", stacks.describe_stack_resource(
+        StackName="late", LogicalResourceId="Web")["StackResourceDetail"]["ResourceStatusReason"],
+          "Failed to receive 2 resource signal(s) within the specified duration")
+    equal("and target groups", [(each["TargetGroupName"], each["Port"]) for each in
+                                elb.describe_target_groups()["TargetGroups"]],
+          [("web", 80), ("behind", 80)])
+    equal("an action that is not simulated says so", error(scaling.describe_tags), "InvalidAction")
+
+
+def many_at_once():
+    before = len(logged())
+    call = client("autoscaling").describe_auto_scaling_instances
+    threads = [threading.Thread(target=lambda: [error(call) for _ in range(10)])
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal("80 calls of eight clients at once are answered, and logged",
+          [each["status"] for each in logged()[before:]], [200] * 80)
+
+
 if __name__ == "__main__":
     cli = [cli_autoscaling, cli_monitoring, cli_targets, cli_stacks]
     sys.exit(harness.run(group_and_instance, *(cli if os.path.exists(harness.AWS) else []),
-                         terminations, faults, group_moves, tracking,
-                         options=("--speed", str(SPEED))))
+                         terminations, faults, group_moves, group_and_targets, tracking,
+                         what_else_there_is, many_at_once, options=("--speed", str(SPEED))))

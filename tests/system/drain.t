@@ -113,6 +113,7 @@ is "drain.d is run in the order of its names, when the app is stopped, with reas
 like "its output is passed on" "$err" "drain.d/10-first: from the first"
 is "the record says so" "$(record 'phase, .key, .reason' | xargs) $(jq 'has("failed")' "$state/drain.json")" \
 	"drained person new kernel false"
+is "nobody takes the app for one that runs until an apply has started it" "$(item web status)" waiting
 is "with the time that there was" $(($(record until) - $(record since))) 20
 
 # -- while it is drained --

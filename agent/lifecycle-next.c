@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle-next.h"
+
+#include <string.h>
+
+#define SECOND 1000000ull
+#define NEVER  UINT64_MAX
+
+/* -- what the facts mean -- */
+
+static bool terminates(const struct lifecycle_facts *facts)
+{
+	return strcmp(facts->target, "Terminated") == 0 ||
+	       strcmp(facts->target, "Warmed:Terminated") == 0;
+}
+
+static bool in_group(const struct lifecycle_facts *facts)
+{
+	return facts->identified && facts->target_known && (facts->target[0] || facts->tagged);
+}
+
+/* Whether there can be a hook on the way to the target. */
+static bool has_hooks(const struct lifecycle_facts *facts)
+{
+	return facts->config->complete && strcmp(facts->target, "Standby") != 0 &&
+	       strcmp(facts->target, "Detached") != 0;
+}
+
+static bool failed_for_good(const struct lifecycle_facts *facts)
+{
+	return facts->verdict == STATUS_FAILED && facts->settled;
+}
+
+/* When that is to be believed. */
+static uint64_t failed_at(const struct lifecycle_facts *facts)
+{
+	uint64_t since = facts->since > facts->settled_since ? facts->since : facts->settled_since;
+
+	return failed_for_good(facts) ? since + LIFECYCLE_FAILED : NEVER;
+}
+
+/* Whether the state that was last heard is one on the way, where no hook waits (yet). */
+static bool in_motion(const struct lifecycle_facts *facts)
+{
+	const char *state = facts->state, *target = facts->target[0] ? facts->target : "InService";
+
+	if (!state[0])
+		return facts->asks < LIFECYCLE_STRANGER_MAX;
+	if (autoscaling_waits(state, true))
+		return terminates(facts); /* news from before */
+	return strcmp(state, target) != 0 && !autoscaling_waits(state, false) &&
+	       !strstr(state, ":Proceed");
+}
+
+static bool waits(const struct lifecycle_facts *facts, bool launching)
+{
+	return facts->asks && autoscaling_waits(facts->state, launching) &&
+	       terminates(facts) != launching;
+}
+
+static uint64_t ask_again(const struct lifecycle_facts *facts)
+{
+	uint64_t wait = LIFECYCLE_ASK_FIRST;
+
+	for (unsigned i = 1; i < facts->asks && wait < LIFECYCLE_ASK_MAX; i++)
+		wait *= 2;
+	return facts->asked + (wait < LIFECYCLE_ASK_MAX ? wait : LIFECYCLE_ASK_MAX);
+}
+
+/* -- one rule an action: from when on it is due -- */
+
+static uint64_t due_deregister(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	if (!facts->leaving || !facts->identified)
+		return NEVER;
+	for (size_t i = 0; i < facts->config->target_groups.n; i++)
+		if (!facts->deregistered[i]) {
+			step->index = i;
+			return 0;
+		}
+	return NEVER;
+}
+
+static uint64_t due_register(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	if (facts->leaving || !facts->notices_known || !facts->identified)
+		return NEVER;
+	for (size_t i = 0; i < facts->config->target_groups.n; i++)
+		if (facts->deregistered[i]) {
+			step->index = i;
+			return 0;
+		}
+	return NEVER;
+}
+
+/* Whoever is to be replaced has to be in service, as of when it had failed for long enough. */
+static uint64_t replace_at(const struct lifecycle_facts *facts)
+{
+	return facts->config->replace && in_group(facts) && !facts->replaced && !facts->leaving &&
+			       facts->verdict == STATUS_FAILED
+		       ? facts->since + facts->config->replace_after_usec
+		       : NEVER;
+}
+
+static bool confirmed_in_service(const struct lifecycle_facts *facts, uint64_t at)
+{
+	return facts->asks && facts->asked >= at && strcmp(facts->state, "InService") == 0;
+}
+
+static uint64_t due_replace(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	uint64_t at = replace_at(facts);
+
+	(void)step;
+	return confirmed_in_service(facts, at) ? at : NEVER;
+}
+
+static uint64_t due_ask_state(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	uint64_t at = replace_at(facts), due = NEVER;
+
+	(void)step;
+	if (!in_group(facts))
+		return NEVER;
+	if (facts->asks == 0 && (has_hooks(facts) || facts->wants_group))
+		due = facts->target_since || terminates(facts) ? 0 : facts->first_ask;
+	else if (facts->asks && has_hooks(facts) && in_motion(facts))
+		due = ask_again(facts);
+	if (at != NEVER && !confirmed_in_service(facts, at)) {
+		if (facts->asks && facts->asked >= at)
+			at = facts->asked + LIFECYCLE_ASK_MAX;
+		due = at < due ? at : due;
+	}
+	return due;
+}
+
+static uint64_t due_ask_hooks(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	(void)step;
+	return has_hooks(facts) && !facts->hooks_known &&
+			       (waits(facts, true) || waits(facts, false))
+		       ? 0
+		       : NEVER;
+}
+
+/* Whether it is ours to complete: others of the group may wait for somebody else. */
+static bool is_ours(const struct lifecycle_facts *facts, const char *hook)
+{
+	const struct config_list *ours = &facts->config->hooks;
+
+	for (size_t i = 0; i < ours->n; i++)
+		if (strcmp(ours->items[i], hook) == 0)
+			return true;
+	return ours->n == 0;
+}
+
+/* The hooks that wait now for us, one by one: from *i on. False: no more. */
+static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
+{
+	if (!has_hooks(facts) || !facts->hooks_known)
+		return false;
+	for (; *i < facts->hooks.n; (*i)++)
+		if (!facts->progress[*i].done && waits(facts, facts->hooks.items[*i].launching) &&
+			is_ours(facts, facts->hooks.items[*i].name))
+			return true;
+	return false;
+}
+
+static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	size_t i = 0;
+
+	if (!waiting_hook(facts, &i))
+		return NEVER;
+	step->index = i;
+	step->good = !facts->hooks.items[i].launching || status_serves(facts->verdict);
+	if (!facts->hooks.items[i].launching)
+		return facts->phase == DRAIN_DRAINED ? 0 : NEVER;
+	if (facts->leaving)
+		return NEVER;
+	if (step->good)
+		return 0;
+	return facts->config->abandon ? failed_at(facts) : NEVER;
+}
+
+/* At half of the timeout; at once when nobody knows how much of it has gone. */
+static uint64_t due_beat(const struct lifecycle_facts *facts, size_t i)
+{
+	const struct lifecycle_progress *progress = &facts->progress[i];
+	uint64_t half = facts->hooks.items[i].heartbeat_timeout * SECOND / 2;
+
+	if (progress->beats >= LIFECYCLE_BEATS_MAX)
+		return NEVER;
+	if (!progress->beat && !facts->target_since)
+		return 0;
+	return (progress->beat ? progress->beat : facts->target_since) +
+	       (half < LIFECYCLE_BEAT_FLOOR ? LIFECYCLE_BEAT_FLOOR : half);
+}
+
+/* For as long as there is hope: who has failed, or was told to stay, lets the time run out. */
+static uint64_t due_heartbeat(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	uint64_t due = NEVER;
+
+	for (size_t i = 0; waiting_hook(facts, &i); i++) {
+		bool launching = facts->hooks.items[i].launching;
+		uint64_t at = due_beat(facts, i);
+
+		if (launching ? facts->leaving || failed_for_good(facts) : !facts->leaving)
+			continue;
+		if (at < due) {
+			due = at;
+			step->index = i;
+		}
+	}
+	return due;
+}
+
+static uint64_t due_signal(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	if (!facts->config->signal || !facts->stacked || facts->signalled || facts->leaving ||
+		!facts->identified)
+		return NEVER;
+	step->good = status_serves(facts->verdict);
+	if (step->good)
+		return 0;
+	return failed_at(facts);
+}
+
+/* The first that is due is done. */
+static const struct {
+	enum lifecycle_action action;
+	uint64_t (*due)(const struct lifecycle_facts *facts, struct lifecycle_step *step);
+} rules[] = {
+	{LIFECYCLE_DEREGISTER, due_deregister},
+	{LIFECYCLE_REGISTER, due_register},
+	{LIFECYCLE_COMPLETE, due_complete},
+	{LIFECYCLE_HEARTBEAT, due_heartbeat},
+	{LIFECYCLE_ASK_HOOKS, due_ask_hooks},
+	{LIFECYCLE_ASK_STATE, due_ask_state},
+	{LIFECYCLE_SIGNAL, due_signal},
+	{LIFECYCLE_REPLACE, due_replace},
+};
+
+struct lifecycle_step lifecycle_next(const struct lifecycle_facts *facts)
+{
+	struct lifecycle_step nothing = {.action = LIFECYCLE_NOTHING, .until = NEVER};
+
+	FOREACH_ELEMENT (i, rules) {
+		struct lifecycle_step step = {.action = rules[i].action};
+		uint64_t due = rules[i].due(facts, &step);
+
+		if (due != NEVER && due < facts->not_before[step.action])
+			due = facts->not_before[step.action];
+		if (due <= facts->now)
+			return step;
+		if (due < nothing.until)
+			nothing.until = due;
+	}
+	return nothing;
+}
+
+/* FNV-1a, then its upper bits: IDs that follow each other are far apart. */
+uint64_t lifecycle_spread(const char *instance_id)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (; *instance_id; instance_id++)
+		hash = (hash ^ (unsigned char)*instance_id) * 0x100000001b3u;
+	return ((hash ^ hash >> 32) & 0xffff) * (LIFECYCLE_SPREAD / 0x10000);
+}
+
+uint64_t lifecycle_retry(unsigned failures, bool refused, uint32_t random)
+{
+	uint64_t wait = (refused ? 300 : 5) * SECOND, most = (refused ? 3600 : 300) * SECOND;
+
+	for (unsigned i = 1; i < failures && wait < most; i++)
+		wait *= 2;
+	wait = wait < most ? wait : most;
+	return wait - wait / 4 * (random >> 16) / 0xffff;
+}

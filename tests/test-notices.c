@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notices: who is asked how often, and what counts. Over a scripted metadata service. */
+#include "../agent/notices.h"
+
+#include "fake-http.h"
+#include "tap.h"
+
+static const struct config_lifecycle config = {.maintenance = true};
+
+struct stage {
+	sd_event *event;
+	struct http *http;
+	struct imds *imds;
+	struct notices *notices;
+	int changes, troubles, reliefs;
+	char words[256];
+};
+
+static void on_change(void *userdata)
+{
+	((struct stage *)userdata)->changes++;
+}
+
+static void on_trouble(const char *words, void *userdata)
+{
+	struct stage *stage = userdata;
+
+	stage->troubles += words != NULL;
+	stage->reliefs += words == NULL;
+	snprintf(stage->words, sizeof stage->words, "%s", words ? words : "");
+}
+
+static void turn(sd_event *event, uint64_t usec)
+{
+	uint64_t end = fake_now() + usec, now;
+
+	while ((now = fake_now()) < end)
+		(void)sd_event_run(event, end - now);
+}
+
+static struct stage *begin(struct stage *stage, bool spot)
+{
+	*stage = (struct stage){0};
+	(void)sd_event_new(&stage->event);
+	(void)http_new(stage->event, &stage->http);
+	(void)imds_new(stage->event, stage->http, "http://imds", &stage->imds);
+	is_int(notices_new(stage->event, stage->imds, spot, &config, on_change, on_trouble, stage,
+		       &stage->notices),
+		0, "notices are watched");
+	turn(stage->event, NOTICES_START_USEC + 250000); /* as long as the first questions take */
+	return stage;
+}
+
+static void end(struct stage *stage)
+{
+	stage->notices = notices_free(stage->notices);
+	(void)sd_event_run(stage->event, 0);
+	stage->imds = imds_free(stage->imds);
+	stage->http = http_free(stage->http);
+	stage->event = sd_event_unref(stage->event);
+}
+
+static const struct notice *standing(const struct stage *stage, enum notice_kind kind)
+{
+	return &notices_standing(stage->notices)[kind];
+}
+
+static void test_on_demand(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"},
+		{.status = 404});
+	begin(&stage, false);
+	is_int((int)fake_n_requests, 3, "an on-demand instance asks for a token, and two things");
+	is_int((int)fake_http_count("GET", "spot/"), 0, "but not for interruptions");
+	is_int((int)fake_http_count("GET", "recommendations/"), 0, "or recommendations");
+	ok(notices_all_known(stage.notices), "and then knows all");
+	is_int(stage.changes, 2, "each first answer is news");
+	is_str(standing(&stage, NOTICE_LIFECYCLE)->state, "Standby", "one says the target state");
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_ASIDE, "and what it means");
+	is_int(standing(&stage, NOTICE_MAINTENANCE)->verdict, NOTICE_NOTHING,
+		"the other, a 404, nothing");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).asked, 1, "it is counted");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 0, "as good");
+	end(&stage);
+}
+
+static void test_failures(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "<html>"},
+		{.url = "maintenance", .status = 403});
+	begin(&stage, false);
+	is_int(stage.changes, 0, "answers that make no sense, or are refused, change nothing");
+	ok(!notices_known(stage.notices, NOTICE_LIFECYCLE) && !notices_all_known(stage.notices),
+		"and nothing is known by them");
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_NOTHING, "so nothing stands");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "one is counted");
+	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).failed, 1, "and the other");
+	end(&stage);
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
+	begin(&stage, false);
+	is_int(stage.changes, 0, "silence changes nothing");
+	end(&stage);
+	is_int(stage.changes, 0, "nor does an end in the middle of questions");
+}
+
+/* A Spot Instance has four sources, of which three are asked every 5 s. */
+static void test_trouble(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.times = 4, .status = 200, .body = "<html>"},
+		{.url = "spot/instance-action",
+			.status = 200,
+			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
+		{.status = 404});
+	begin(&stage, true);
+	is_int((int)fake_n_requests, 5, "a Spot Instance asks for a token, and four things");
+	is_int(stage.troubles, 1, "when all fail, that is said, once");
+	ok(strstr(stage.words, "metadata service: ") != NULL, "with the reason");
+	turn(stage.event, 5200000);
+	is_int(stage.reliefs, 1, "a good answer ends it, which is said, too");
+	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and what it says, stands");
+	is_int((int)notices_counted(stage.notices, NOTICE_SPOT).asked, 2,
+		"the question came at its interval");
+	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).asked, 1,
+		"as did that about maintenance, which is not due yet");
+	end(&stage);
+}
+
+static void test_interval(void)
+{
+	static const struct {
+		enum notice_kind kind;
+		bool absent, blocked;
+		int seconds;
+	} vectors[] = {
+		{NOTICE_LIFECYCLE, false, false, 5},
+		{NOTICE_LIFECYCLE, true, false, 60},
+		{NOTICE_LIFECYCLE, false, true, 60},
+		{NOTICE_SPOT, true, false, 5},
+		{NOTICE_SPOT, true, true, 60},
+		{NOTICE_MAINTENANCE, false, false, 60},
+		{NOTICE_MAINTENANCE, false, true, 60},
+	};
+
+	for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
+		is_int((int)(notices_interval(
+				     vectors[i].kind, vectors[i].absent, vectors[i].blocked) /
+			       1000000),
+			vectors[i].seconds, "a source is asked at its interval");
+}
+
+int main(void)
+{
+	test_on_demand();
+	test_failures();
+	test_trouble();
+	test_interval();
+	return done_testing();
+}
