@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -54,8 +55,8 @@ enum kind {
 	WAITS,   /* for others; a signal can interrupt it */
 	OPENS,   /* CHANGES, if it makes or cuts a file */
 	ASKS,    /* CHANGES, if it is one of the requests that do */
-	WRITES,  /* CHANGES on a file or disk, WAITS on a pipe or socket */
-	READS,   /* WAITS on a pipe or socket */
+	WRITES,  /* CHANGES on a file or disk */
+	READS,   /* WAITS on a pipe */
 };
 
 #define CALL(name, kind)                                                                           \
@@ -93,12 +94,10 @@ static const struct call {
 	PATH(mknod, CHANGES, 0), PATH(link, CHANGES, 1), PATH(symlink, CHANGES, 1),
 	PATH(rename, CHANGES, 1), PATH(unlink, ENDS, 0), PATH(rmdir, ENDS, 0),
 	PATH(chmod, CHANGES, 0), PATH(chown, CHANGES, 0), PATH(lchown, CHANGES, 0),
-	CALL(poll, WAITS), CALL(epoll_wait, WAITS), CALL(select, WAITS),
+	CALL(poll, WAITS), CALL(epoll_wait, WAITS),
 #endif
-	CALL(read, READS), CALL(readv, READS), CALL(recvfrom, WAITS), CALL(recvmsg, WAITS),
-	CALL(sendto, WAITS), CALL(sendmsg, WAITS), CALL(connect, WAITS), CALL(accept4, WAITS),
-	CALL(ppoll, WAITS), CALL(pselect6, WAITS), CALL(epoll_pwait, WAITS), CALL(waitid, WAITS),
-	CALL(wait4, WAITS), CALL(flock, WAITS), CALL(nanosleep, WAITS),
+	CALL(read, READS), CALL(readv, READS), CALL(flock, WAITS), CALL(wait4, WAITS),
+	CALL(waitid, WAITS), CALL(ppoll, WAITS), CALL(epoll_pwait, WAITS), CALL(nanosleep, WAITS),
 	CALL(clock_nanosleep, WAITS), CALL(rt_sigtimedwait, WAITS),
 };
 /* clang-format on */
@@ -236,19 +235,55 @@ static enum kind kind_of(
 	switch (call->kind) {
 	case OPENS: return flags & (O_CREAT | O_TRUNC) ? CHANGES : READS;
 	case ASKS: return asks_for_a_change(flags) ? CHANGES : READS;
-	case WRITES: return file ? CHANGES : WAITS;
+	case WRITES: return file ? CHANGES : READS; /* what goes into a pipe of ours fits */
 	case READS: return subject[0] == '/' ? READS : WAITS;
 	default: return call->kind;
 	}
 }
 
+static bool is_nonblocking(unsigned int pid, int fd)
+{
+	char path[64], line[64];
+	unsigned int flags = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%u/fdinfo/%d", pid, fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	if (file)
+		(void)fclose(file);
+	return flags & O_NONBLOCK;
+}
+
+/* Signals interrupt only who waits. */
+static bool waits(const struct seccomp_notif *notif, const struct call *call)
+{
+	const uint64_t *args = (const uint64_t *)notif->data.args;
+
+	switch (call->number) {
+	case SYS_flock: return !(args[1] & LOCK_NB);
+	case SYS_wait4: return !(args[2] & WNOHANG);
+	case SYS_waitid: return !(args[3] & WNOHANG);
+	case SYS_epoll_pwait: return (int)args[3] != 0;
+#ifdef SYS_poll
+	case SYS_poll: return (int)args[2] != 0;
+	case SYS_epoll_wait: return (int)args[3] != 0;
+#endif
+	default: break;
+	}
+	return call->kind == WAITS || !is_nonblocking(notif->pid, (int)args[0]);
+}
+
 /* READS is what does not count. */
-static bool counts(const struct tracer *tracer, const struct seccomp_notif *notif, enum kind kind)
+static bool counts(const struct tracer *tracer, const struct seccomp_notif *notif,
+	const struct call *call, enum kind kind)
 {
 	char program[PATH_MAX], *name;
 
 	if (tracer->error == EINTR) {
-		if (kind != WAITS ||
+		if (kind != WAITS || !waits(notif, call) ||
 			!read_link(program, sizeof program, "/proc/%u/exe", notif->pid))
 			return false;
 		name = strrchr(program, '/');
@@ -318,7 +353,7 @@ static bool on_call(struct tracer *tracer)
 		if (calls[i].number == notif.data.nr)
 			call = &calls[i];
 	read_subject(&notif, call, subject);
-	if (counts(tracer, &notif, kind_of(&notif, call, subject)) &&
+	if (counts(tracer, &notif, call, kind_of(&notif, call, subject)) &&
 		(++tracer->points == tracer->at ||
 			(tracer->at == ULONG_MAX && tracer->points % 2))) {
 		describe(tracer, &notif, call, subject);

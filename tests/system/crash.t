@@ -6,15 +6,17 @@
 # cut, or for every third point that one process alone. After each kill, what others read is whole
 # or absent and nobody else's byte is touched; the next run ends where an undisturbed one does.
 #
-#	KILLS=all tests/system/crash.t	at every point (at about 10 of each phase)
+#	KILLS=all tests/system/crash.t	at every point (at about 6 of each phase)
 #	SEED=N				at the same ones
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/phases.sh"
 phases_begin "$@"
-kills=${KILLS:-10} actions=(kill kill kill-one)
+kills=${KILLS:-6}
 began=$SECONDS
-begin running apply
+actions=(kill) # a program of drain.d that is killed has failed
 begin drain drain
+actions=(kill kill kill-one)
+begin running apply
 begin undrain undrain
 begin archive apply
 begin git apply

@@ -51,7 +51,7 @@ sweep() {
 	for ((point = RANDOM % step + 1; point <= points; point += step)); do
 		action=${actions[RANDOM % ${#actions[@]}]}
 		"$phase"_before
-		traced $point $action "$command"
+		traced "$point" "$action" "$command"
 		[ -z "${report#*: }" ] || n=$((n + 1)) # it did not end before
 		broken=$("$phase"_whole 2>&1; disturbed) # what it says, too
 		mv "$at/out" "$at/out.killed"
@@ -135,7 +135,7 @@ ext4_set_up() {
 ext4_before() {
 	! mounted "$at/mnt" >/dev/null || umount "$at/mnt"
 	blkdiscard --force "$dev" 2>/dev/null
-	rm -rf "$state" "$data" "$at/mnt"
+	rm -rf "$state" "$data" "${at:?}/mnt"
 }
 ext4_whole() {
 	state_whole
@@ -263,7 +263,7 @@ running_set_up() {
 	app_set_up "file:$at/tree" "run = $python app.py" "env.PORT = $app_port" \
 		"health = http://127.0.0.1:$app_port/" "[lifecycle]" "drain = 1s" "quiet = 0s"
 	make_app "$at/tree" 0
-	last_line=env
+	last_line='env'
 	mkdir "$at/drain.d"
 	printf '%s\n' '#!/bin/sh' "echo \$1 >$at/told" >"$at/drain.d/10-tell"
 	chmod 755 "$at/drain.d/10-tell"
