@@ -117,7 +117,7 @@ plain_program() {
 		cp "$PLAIN/instanced" "$program"
 	elif package=$("$top/tests/vm/package" 2>"$work/package.err"); then
 		dpkg-deb -x "$package" "$work/package"
-		cp "$work/package/usr/bin/instanced" "$program"
+		cp "$work/package/usr/sbin/instanced" "$program"
 	else
 		skip_all "the package cannot be built here: $(tail -n 1 "$work/package.err")"
 	fi
