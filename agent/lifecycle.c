@@ -31,7 +31,7 @@ struct lifecycle {
 	struct notices *notices; /* NULL until it is known which instance this is */
 	struct drain drain;
 	struct rotation rotation;
-	bool requested, run_missing;
+	bool requested, run_missing, imds_fails;
 
 	struct lifecycle_facts facts;
 	struct lifecycle_self self;
@@ -222,10 +222,26 @@ static void note_rotation(struct lifecycle *lifecycle)
 	lifecycle->events.changed(lifecycle->userdata);
 }
 
+/* Said when it begins, and when it is over: what stands goes on to stand meanwhile. */
+static void note_trouble(struct lifecycle *lifecycle)
+{
+	struct err words;
+	bool fails = notices_trouble(lifecycle->notices, &words);
+
+	if (fails == lifecycle->imds_fails)
+		return;
+	lifecycle->imds_fails = fails;
+	if (fails)
+		say(lifecycle, LOG_WARNING, "notices stay as they are: %s", words.text);
+	else
+		say(lifecycle, LOG_NOTICE, "the metadata service answers again");
+}
+
 static void on_notices(void *userdata)
 {
 	struct lifecycle *lifecycle = userdata;
 
+	note_trouble(lifecycle);
 	lifecycle->facts.notices_known = notices_all_known(lifecycle->notices);
 	note_target(lifecycle);
 	note_rotation(lifecycle);

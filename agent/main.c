@@ -51,7 +51,7 @@ struct agent {
 	struct space *space;
 	struct agent_check *agent_check; /* NULL unless configured */
 	struct server *server;
-	struct check checks[STATUS_CHECKS_MAX + 1]; /* and "rotation"; the view borrows them */
+	struct check checks[STATUS_CHECKS_MAX + 1];   /* and "rotation"; the view borrows them */
 	struct metric_counter counters[COUNTERS_MAX]; /* likewise */
 	struct view view;
 	sd_event_source *second, *render, *end;
@@ -80,10 +80,22 @@ static size_t collect_checks(struct agent *agent)
 static size_t collect_counters(struct agent *agent)
 {
 	struct metric_counter *counters = agent->counters;
+	struct notices_count notices = {0};
 	size_t n = 0;
 
 	counters[n++] = (struct metric_counter){"instanced_http_requests",
 		"Requests that were understood, whatever the answer.", agent->requests};
+	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
+		struct notices_count one =
+			lifecycle_notices_counted(agent->lifecycle, (enum notice_kind)kind);
+
+		notices.asked += one.asked;
+		notices.failed += one.failed;
+	}
+	counters[n++] = (struct metric_counter){"instanced_metadata_requests",
+		"Questions to the metadata service for notices.", notices.asked};
+	counters[n++] = (struct metric_counter){"instanced_metadata_failures",
+		"Those without an answer that makes sense.", notices.failed};
 	return n;
 }
 

@@ -7,13 +7,17 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define ACCURACY 100000ull /* usec */
+#define ACCURACY         100000ull /* usec */
+#define CONFIRM_TIMEOUT  800000ull /* less than is left of an interval */
+#define INSTANCE_ID_PATH "meta-data/instance-id"
 
 struct source {
 	struct notices *notices;
 	enum notice_kind kind;
 	sd_event_source *timer; /* NULL: not watched */
 	bool pending, known, absent;
+	unsigned failures;  /* in a row */
+	struct err trouble; /* of the last one */
 	struct notices_count count;
 };
 
@@ -32,26 +36,63 @@ static bool same(const struct notice *a, const struct notice *b)
 	       strcmp(a->state, b->state) == 0;
 }
 
-static void on_answer(struct imds_answer *answer, void *userdata)
+static void note_failure(struct source *source, const struct err *words)
 {
-	struct source *source = userdata;
+	struct notices *notices = source->notices;
+
+	source->count.failed++;
+	source->trouble = *words;
+	if (++source->failures == NOTICES_FAILURES)
+		notices->changed(notices->userdata);
+}
+
+/* NULL: a 404 that is believed. */
+static void take(struct source *source, const char *text)
+{
 	struct notices *notices = source->notices;
 	struct notice *standing = &notices->standing[source->kind], now;
-	bool absent = answer->result == -ENOENT, news;
+	struct err words;
+	bool news;
 
-	source->pending = false;
-	if ((answer->result < 0 && !absent) ||
-		notice_parse(source->kind, absent ? NULL : answer->body, time(NULL),
-			notices->config, &now, NULL) < 0) {
-		source->count.failed++;
+	if (notice_parse(source->kind, text, time(NULL), notices->config, &now, &words) < 0) {
+		note_failure(source, &words);
 		return;
 	}
-	news = !source->known || !same(&now, standing);
+	news = !source->known || !same(&now, standing) || source->failures >= NOTICES_FAILURES;
+	source->failures = 0;
 	source->known = true;
-	source->absent = absent;
+	source->absent = !text;
 	*standing = now;
 	if (news)
 		notices->changed(notices->userdata);
+}
+
+/* Whether who said 404 is an instance's service. */
+static void on_confirmed(struct imds_answer *answer, void *userdata)
+{
+	struct source *source = userdata;
+
+	source->pending = false;
+	if (answer->result == 0)
+		take(source, NULL);
+	else
+		note_failure(source, &answer->err);
+}
+
+static void on_answer(struct imds_answer *answer, void *userdata)
+{
+	struct source *source = userdata;
+	bool absent = answer->result == -ENOENT;
+
+	if (absent && !source->absent &&
+		imds_get(source->notices->imds, INSTANCE_ID_PATH, CONFIRM_TIMEOUT, on_confirmed,
+			source) == 0)
+		return;
+	source->pending = false;
+	if (answer->result < 0 && !absent)
+		note_failure(source, &answer->err);
+	else
+		take(source, absent ? NULL : answer->body);
 }
 
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
@@ -72,7 +113,7 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	source->pending =
 		imds_get(source->notices->imds, about->path, timeout, on_answer, source) == 0;
 	if (!source->pending)
-		source->count.failed++;
+		note_failure(source, &(struct err){"metadata service: cannot be asked"});
 	return 0;
 }
 
@@ -132,6 +173,19 @@ bool notices_all_known(const struct notices *notices)
 		if (notices->sources[kind].timer && !notices->sources[kind].known)
 			return false;
 	return true;
+}
+
+bool notices_trouble(const struct notices *notices, struct err *ret_words)
+{
+	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
+		const struct source *source = &notices->sources[kind];
+
+		if (source->failures < NOTICES_FAILURES)
+			continue;
+		*ret_words = source->trouble;
+		return true;
+	}
+	return false;
 }
 
 struct notices_count notices_counted(const struct notices *notices, enum notice_kind kind)

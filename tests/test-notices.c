@@ -12,6 +12,12 @@ static void count(void *userdata)
 	++*(int *)userdata;
 }
 
+/* What every instance has. */
+#define IT_IS                                                                                      \
+	{                                                                                          \
+		.url = "meta-data/instance-id", .status = 200, .body = "i-1"                       \
+	}
+
 /* Turns the loop for as long as the first questions may take. */
 static void turn(sd_event *event)
 {
@@ -61,10 +67,11 @@ static void test_on_demand(void)
 	struct stage stage;
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
-		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
 		{.status = 404});
 	begin(&stage, false);
-	is_int((int)fake_n_requests, 3, "an on-demand instance asks for a token, and two things");
+	is_int((int)fake_n_requests, 4,
+		"an on-demand instance asks for a token, two things, and who says 404");
 	is_int((int)fake_http_count("GET", "spot/"), 0, "but not for interruptions");
 	is_int((int)fake_http_count("GET", "recommendations/"), 0, "or recommendations");
 	ok(notices_all_known(stage.notices), "and then knows all");
@@ -86,9 +93,9 @@ static void test_spot(void)
 		{.url = "spot/instance-action",
 			.status = 200,
 			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
-		{.status = 404});
+		IT_IS, {.status = 404});
 	begin(&stage, true);
-	is_int((int)fake_n_requests, 5, "a Spot Instance asks for four things");
+	is_int((int)fake_n_requests, 8, "a Spot Instance asks for four things");
 	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and hears of its end");
 	end(&stage);
 }
@@ -107,6 +114,13 @@ static void test_failures(void)
 	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_NOTHING, "so nothing stands");
 	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "one is counted");
 	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).failed, 1, "and the other");
+	end(&stage);
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.status = 404});
+	begin(&stage, false);
+	ok(stage.changes == 0 && !notices_known(stage.notices, NOTICE_LIFECYCLE),
+		"who says 404 to what every instance has is not believed");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "that is counted");
 	end(&stage);
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
