@@ -10,6 +10,7 @@
 
 #define IDENTITY_PATH "dynamic/instance-identity/document"
 #define TAGS_PATH     "meta-data/tags/instance"
+#define FIRST_PAUSE   3 /* of imds_backoff(): 400 ms, for a dozen questions each time */
 #define TAG_KEY_MAX   128 /* EC2 User Guide, "Tag restrictions" */
 
 /*
@@ -76,7 +77,7 @@ static void note_fault(struct collection *c, int result, const struct err *err)
 static bool begin_again(struct collection *c)
 {
 	static const int passing[] = {-EBADMSG, -ENOENT, -ESTALE};
-	uint64_t wait = imds_backoff(++c->attempt, true, NULL, UINT32_MAX);
+	uint64_t wait = imds_backoff(FIRST_PAUSE + c->attempt++, true, NULL, UINT32_MAX);
 	struct metadata *fresh;
 	bool passes = false;
 
