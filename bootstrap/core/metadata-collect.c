@@ -10,7 +10,7 @@
 
 #define IDENTITY_PATH "dynamic/instance-identity/document"
 #define TAGS_PATH     "meta-data/tags/instance"
-#define FIRST_PAUSE   3 /* of imds_backoff(): 400 ms, for a dozen questions each time */
+#define FIRST_PAUSE   3   /* of imds_backoff(): 400 ms, for a dozen questions each time */
 #define TAG_KEY_MAX   128 /* EC2 User Guide, "Tag restrictions" */
 
 /*
