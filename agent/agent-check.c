@@ -145,7 +145,7 @@ static int on_incoming(sd_event_source *source, int fd, uint32_t revents, void *
 
 /* -- beginning and end -- */
 
-int agent_check_new(struct sd_event *event, const char *address,
+int agent_check_new(struct sd_event *event, struct listeners *kept, const char *address,
 	struct agent_check **ret_agent_check, struct err *err)
 {
 	_cleanup_(agent_check_free_p) struct agent_check *agent_check =
@@ -158,7 +158,7 @@ int agent_check_new(struct sd_event *event, const char *address,
 	agent_check->listener.fd = -1;
 	FOREACH_ELEMENT (i, agent_check->slots)
 		agent_check->slots[i].fd = -1;
-	r = listener_open(address, &agent_check->listener, err);
+	r = listeners_open(kept, address, &agent_check->listener, err);
 	if (r < 0)
 		return err_wrap(err, r, "agent_check");
 	r = sd_event_add_io(event, &agent_check->incoming, agent_check->listener.fd, EPOLLIN,
@@ -168,6 +168,14 @@ int agent_check_new(struct sd_event *event, const char *address,
 	agent_check_update(agent_check, STATUS_STARTING, -1);
 	*ret_agent_check = steal_ptr(agent_check);
 	return 0;
+}
+
+void agent_check_keep_listener(struct agent_check *agent_check, struct listeners *kept)
+{
+	if (!agent_check)
+		return;
+	agent_check->incoming = sd_event_source_disable_unref(agent_check->incoming);
+	listeners_keep(kept, &agent_check->listener);
 }
 
 void agent_check_update(struct agent_check *agent_check, enum status status, double demand)

@@ -37,11 +37,14 @@ void agent_check_line(
 	enum status status, unsigned weight, char ret_line[static AGENT_CHECK_LINE_MAX]);
 
 /*
- * Listens on an address as listener_open(), and says that it is starting. Never blocks the loop,
+ * Listens on an address as listeners_open(), and says that it is starting. Never blocks the loop,
  * of which a reference is held.
  */
-int agent_check_new(struct sd_event *event, const char *address,
+int agent_check_new(struct sd_event *event, struct listeners *kept, const char *address,
 	struct agent_check **ret_agent_check, struct err *err);
+
+/* Gives the listener away, when it is about to be freed. */
+void agent_check_keep_listener(struct agent_check *agent_check, struct listeners *kept);
 
 /*
  * What is said from now on; to be called at each change and once a second. `agent_check` may be

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cloud.h"
 
-int cloud_http(struct cloud *cloud, sd_event *event, struct err *err)
-{
-	int r = cloud->http ? 0 : http_new(event, &cloud->http);
-
-	return r < 0 ? err_set(err, r, "HTTP client: %m") : 0;
-}
-
 int cloud_open(struct cloud *cloud, sd_event *event, const char *imds, const char *endpoint,
 	struct err *err)
 {
-	int r = cloud_http(cloud, event, err);
+	int r = http_new(event, &cloud->http);
 
 	if (r < 0)
-		return r;
-	if (!cloud->imds)
-		r = imds_new(event, cloud->http, imds, &cloud->imds);
+		return err_set(err, r, "HTTP client: %m");
+	r = imds_new(event, cloud->http, imds, &cloud->imds);
 	if (r < 0)
 		return err_set(err, r, "metadata service: %m");
-	if (!cloud->aws)
-		r = aws_new(event, cloud->http, cloud->imds, endpoint, &cloud->aws);
+	r = aws_new(event, cloud->http, cloud->imds, endpoint, &cloud->aws);
 	return r < 0 ? err_set(err, r, "AWS: %m") : 0;
 }
 

@@ -12,19 +12,16 @@
 #include "http.h"
 #include "imds.h"
 
-/* Zero-initialized there is nothing yet. What is there may be borrowed until cloud_close(). */
+/* What is there may be borrowed until cloud_close(). */
 struct cloud {
 	struct http *http;
 	struct imds *imds;
 	struct aws *aws;
 };
 
-/* Makes the HTTP client, if there is none yet. */
-int cloud_http(struct cloud *cloud, sd_event *event, struct err *err);
-
 /*
- * Makes all that is not there yet; nobody is asked anything before somebody wants to know. `imds`:
- * imds_new()'s URL, `endpoint`: aws_new()'s; both may be NULL.
+ * Nobody is asked anything before somebody wants to know. `imds`: imds_new()'s URL, `endpoint`:
+ * aws_new()'s; both may be NULL.
  */
 int cloud_open(struct cloud *cloud, sd_event *event, const char *imds, const char *endpoint,
 	struct err *err);

@@ -2,18 +2,22 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define LINGER_MAX (256u << 10) /* bytes that are dropped after the last answer */
+#define LINGER_MAX   (256u << 10) /* bytes that are dropped after the last answer */
+#define REQUESTS_MAX 16           /* of one connection that are answered in a row */
+#define CROWD_MIN    64           /* connections, whose memory is given back when they go */
+#define EXPIRE_MAX   64           /* connections that are timed out in a row */
 
 enum state {
 	STATE_HEAD,   /* waits for (the rest of) a head; busy */
 	STATE_IDLE,   /* between requests, and holds no buffer; idle */
-	STATE_ANSWER, /* waits to send the rest of an answer, and reads nothing; busy */
+	STATE_ANSWER, /* waits to send (the rest of) an answer, and reads nothing; busy */
 	STATE_LINGER, /* has answered for the last time, and drops what still comes; busy */
 };
 
@@ -26,6 +30,7 @@ struct connection {
 	uint32_t watched; /* events asked of epoll; 0 before the first time */
 	bool last;        /* the answer being sent is the last one */
 	bool linger;      /* more may come from the peer that we will not read */
+	bool more;        /* the input may have whole requests, for the next turn */
 	char *input;      /* REQUEST_HEAD_MAX, only while a head is incomplete or must wait */
 	size_t n_input;
 	char *unsent; /* the rest of an answer, of which n_sent bytes have gone since */
@@ -36,6 +41,7 @@ struct connection {
 
 static void unqueue(struct connection *c)
 {
+	c->queue->length--;
 	*(c->previous ? &c->previous->next : &c->queue->first) = c->next;
 	*(c->next ? &c->next->previous : &c->queue->last) = c->previous;
 }
@@ -43,6 +49,7 @@ static void unqueue(struct connection *c)
 static void enqueue(struct connections *all, struct connection *c, struct queue *queue)
 {
 	c->queue = queue;
+	queue->length++;
 	c->deadline_usec = all->now_usec + queue->timeout_usec;
 	c->previous = queue->last;
 	c->next = NULL;
@@ -66,6 +73,11 @@ static void connection_close(struct connections *all, struct connection *c)
 	(void)close(c->fd);
 	free(c->input);
 	free(c);
+	if (all->most >= CROWD_MIN && all->count <= all->most / 8) {
+		/* A crowd leaves holes between what stays, which free() keeps for another one. */
+		(void)malloc_trim(0);
+		all->most = all->count;
+	}
 }
 
 static int watch(struct connections *all, struct connection *c, uint32_t events)
@@ -97,7 +109,7 @@ static void wait_in(struct connections *all, struct connection *c, enum state st
 /* What a connection does next follows from what it holds. */
 static void settle(struct connections *all, struct connection *c)
 {
-	if (c->n_unsent > 0) {
+	if (c->n_unsent > 0 || c->more) {
 		wait_in(all, c, STATE_ANSWER);
 	} else if (c->last && c->linger && shutdown(c->fd, SHUT_WR) == 0) {
 		/* Closing with unread input would reset the connection, and the answer with it. */
@@ -203,16 +215,26 @@ static int keep_input(struct connection *c, const char *rest, size_t length)
 	return 0;
 }
 
-/* Answers every whole request in order, as long as the answers can be sent. */
+/*
+ * Answers every whole request in order, as long as the answers can be sent; after a few the others
+ * have their turn.
+ */
 static void serve(
 	struct connections *all, struct connection *c, const char *data, size_t length, size_t seen)
 {
+	unsigned served = 0;
 	int r = 0;
 
+	c->more = false;
 	while (r == 0 && length > 0 && !c->last && c->n_unsent == 0) {
 		struct request request;
-		ssize_t n = request_parse(data, length, seen, &request);
+		ssize_t n;
 
+		if (served++ == REQUESTS_MAX) {
+			c->more = true;
+			break;
+		}
+		n = request_parse(data, length, seen, &request);
 		if (n == 0)
 			break;
 		seen = 0;
@@ -249,16 +271,17 @@ static void receive(struct connections *all, struct connection *c)
 
 static void flush(struct connections *all, struct connection *c)
 {
-	ssize_t n = send(c->fd, c->unsent + c->n_sent, c->n_unsent - c->n_sent, MSG_NOSIGNAL);
+	while (c->n_sent < c->n_unsent) {
+		ssize_t n =
+			send(c->fd, c->unsent + c->n_sent, c->n_unsent - c->n_sent, MSG_NOSIGNAL);
 
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			connection_close(all, c);
-		return;
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				connection_close(all, c);
+			return;
+		}
+		c->n_sent += (size_t)n;
 	}
-	c->n_sent += (size_t)n;
-	if (c->n_sent < c->n_unsent)
-		return;
 	drop_unsent(all, c);
 	serve(all, c, c->input, c->n_input, 0);
 }
@@ -290,7 +313,9 @@ void connections_add(struct connections *all, int fd, const union peer *peer)
 	struct connection *c;
 
 	if (all->count >= all->count_max)
-		connection_close(all, all->busy.first ? all->busy.first : all->idle.first);
+		connection_close(all, all->idle.length > all->count_max / 2 || !all->busy.first
+					      ? all->idle.first
+					      : all->busy.first);
 	c = calloc(1, sizeof *c);
 	if (!c) {
 		(void)close(fd);
@@ -298,7 +323,8 @@ void connections_add(struct connections *all, int fd, const union peer *peer)
 	}
 	c->fd = fd;
 	c->peer = *peer;
-	all->count++;
+	if (++all->count > all->most)
+		all->most = all->count;
 	enqueue(all, c, &all->busy);
 	receive(all, c);
 }
@@ -325,10 +351,11 @@ uint64_t connections_due(const struct connections *all)
 
 void connections_expire(struct connections *all)
 {
-	while (all->busy.first && all->busy.first->deadline_usec <= all->now_usec)
-		time_out(all, all->busy.first);
-	while (all->idle.first && all->idle.first->deadline_usec <= all->now_usec)
-		connection_close(all, all->idle.first);
+	for (int i = 0; i < EXPIRE_MAX; i++)
+		if (all->busy.first && all->busy.first->deadline_usec <= all->now_usec)
+			time_out(all, all->busy.first);
+		else if (all->idle.first && all->idle.first->deadline_usec <= all->now_usec)
+			connection_close(all, all->idle.first);
 }
 
 void connections_close_idle(struct connections *all)

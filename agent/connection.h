@@ -15,6 +15,7 @@ struct connection;
 
 struct queue {
 	struct connection *first, *last;
+	size_t length;
 	uint64_t timeout_usec;
 };
 
@@ -30,6 +31,7 @@ struct connections {
 	struct queue busy; /* the peer owes us something: a head, or to take an answer */
 	struct queue idle; /* between requests */
 	size_t count, count_max;
+	size_t most; /* of count, since memory was given back */
 	size_t unsent, unsent_max;
 	bool draining; /* every answer is the last one of its connection */
 	server_handler handler;
@@ -40,15 +42,16 @@ struct connections {
 
 /*
  * Takes over a connected non-blocking socket and tries at once to serve it: it may be over before
- * this returns. At count_max the oldest busy one goes, else the longest idle: call this while no
- * connection is being served and no epoll event is pending in the caller's hands.
+ * this returns. At count_max the oldest busy one goes, or the longest idle one while more than half
+ * are idle, so that neither crowd throws the other out: call this while no connection is being
+ * served and no epoll event is pending in the caller's hands.
  */
 void connections_add(struct connections *all, int fd, const union peer *peer);
 
 /* Goes on with a connection that epoll says is ready. It alone may be gone afterwards. */
 void connection_ready(struct connections *all, struct connection *connection);
 
-/* Ends those whose time is over. */
+/* Ends those whose time is over, some at a time: connections_due() tells of the others. */
 void connections_expire(struct connections *all);
 
 /* When the next one is due (as now_usec); UINT64_MAX when none is. */

@@ -25,7 +25,7 @@
 #include "status.h"
 
 /* Usec. Who starts asks at a moment of its own within the spread: thousands may boot at once. */
-#define LIFECYCLE_SPREAD     (20 * 1000000ull)
+#define LIFECYCLE_SPREAD     (5 * 1000000ull)
 #define LIFECYCLE_ASK_FIRST  (2 * 1000000ull)  /* until the same is asked again … */
 #define LIFECYCLE_ASK_MAX    (60 * 1000000ull) /* … doubled up to this */
 #define LIFECYCLE_FAILED     (5 * 1000000ull)  /* how long a failure lasts until it is for good */

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <syslog.h>
 
 #include "cloudformation.h"
 #include "lifecycle-call.h"
 #include "lifecycle-kept.h"
 #include "lifecycle-next.h"
+#include "random.h"
 #include "rotation.h"
 
 #define GROUP_TAG    "tag:" AUTOSCALING_GROUP_TAG
@@ -31,7 +31,7 @@ struct lifecycle {
 	struct notices *notices; /* NULL until it is known which instance this is */
 	struct drain drain;
 	struct rotation rotation;
-	bool requested, run_missing, imds_fails;
+	bool requested, run_missing;
 
 	struct lifecycle_facts facts;
 	struct lifecycle_self self;
@@ -65,6 +65,13 @@ static void decide_soon(struct lifecycle *lifecycle)
 	(void)sd_event_source_set_enabled(lifecycle->next, SD_EVENT_ONESHOT);
 }
 
+/* Whoever publishes waits for the name, or to be told that there is none to be had. */
+static void tell_group(struct lifecycle *lifecycle, const char *name)
+{
+	if (lifecycle->events.group)
+		lifecycle->events.group(name, lifecycle->userdata);
+}
+
 /* -- one call at a time -- */
 
 /* What was done is kept where it cannot be asked for. */
@@ -82,14 +89,12 @@ static void note_failure(struct lifecycle *lifecycle, int result, const char *wo
 {
 	enum lifecycle_action action = lifecycle->step.action;
 	bool refused = result == -EACCES || result == -ENOENT || result == -EINVAL;
-	uint32_t bits = 0;
 
-	(void)getrandom(&bits, sizeof bits, GRND_NONBLOCK);
 	/* Said once: what is refused is tried again, but rarely. */
 	if (lifecycle->failures[action]++ == 0)
 		say(lifecycle, LOG_WARNING, "%s", words);
 	lifecycle->facts.not_before[action] =
-		state_now() + lifecycle_retry(lifecycle->failures[action], refused, bits);
+		state_now() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
 }
 
 static void on_answer(const struct aws_answer *answer, void *userdata)
@@ -107,6 +112,8 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 	lifecycle->facts.now = state_now();
 	if (r == 0)
 		r = lifecycle_call_take(&lifecycle->facts, self, &lifecycle->step, answer, &words);
+	if (action == LIFECYCLE_ASK_STATE)
+		tell_group(lifecycle, r == 0 && self->group[0] ? self->group : NULL);
 	if (r < 0) {
 		note_failure(lifecycle, r, words.text);
 		return;
@@ -116,8 +123,6 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 		say(lifecycle, LOG_NOTICE, "%s", words.text);
 	if (lifecycle_call_is_kept(action))
 		keep(lifecycle);
-	if (action == LIFECYCLE_ASK_STATE && self->group[0] && lifecycle->events.group)
-		lifecycle->events.group(self->group, lifecycle->userdata);
 }
 
 static void act(struct lifecycle *lifecycle)
@@ -203,6 +208,8 @@ static void note_target(struct lifecycle *lifecycle)
 	facts->hooks_known = false;
 	facts->not_before[LIFECYCLE_ASK_STATE] = 0;
 	lifecycle->stale = true;
+	if (!facts->target[0] && !facts->tagged)
+		tell_group(lifecycle, NULL);
 }
 
 static void note_rotation(struct lifecycle *lifecycle)
@@ -222,30 +229,22 @@ static void note_rotation(struct lifecycle *lifecycle)
 	lifecycle->events.changed(lifecycle->userdata);
 }
 
-/* Said when it begins, and when it is over: what stands goes on to stand meanwhile. */
-static void note_trouble(struct lifecycle *lifecycle)
-{
-	struct err words;
-	bool fails = notices_trouble(lifecycle->notices, &words);
-
-	if (fails == lifecycle->imds_fails)
-		return;
-	lifecycle->imds_fails = fails;
-	if (fails)
-		say(lifecycle, LOG_WARNING, "notices stay as they are: %s", words.text);
-	else
-		say(lifecycle, LOG_NOTICE, "the metadata service answers again");
-}
-
 static void on_notices(void *userdata)
 {
 	struct lifecycle *lifecycle = userdata;
 
-	note_trouble(lifecycle);
 	lifecycle->facts.notices_known = notices_all_known(lifecycle->notices);
 	note_target(lifecycle);
 	note_rotation(lifecycle);
 	decide_soon(lifecycle);
+}
+
+static void on_trouble(const char *words, void *userdata)
+{
+	if (words)
+		say(userdata, LOG_WARNING, "no notice can be heard: %s", words);
+	else
+		say(userdata, LOG_NOTICE, "notices can be heard again");
 }
 
 static void copy_value(
@@ -274,15 +273,15 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 	facts->tagged = group != NULL;
 	facts->wants_group = config->scaling.cloudwatch && !group && !config->scaling.group;
 	facts->first_ask = state_now() + lifecycle_spread(self->instance_id);
-	if (group && lifecycle->events.group)
-		lifecycle->events.group(group, lifecycle->userdata);
+	if (group)
+		tell_group(lifecycle, group);
 	if (config->lifecycle.signal && !facts->stacked)
 		say(lifecycle, LOG_WARNING,
 			"the metadata service shows no tags of a CloudFormation stack: nothing is "
 			"signalled");
 	r = notices_new(lifecycle->event, lifecycle->imds,
 		life_cycle && strcmp(life_cycle, "spot") == 0, &config->lifecycle, on_notices,
-		lifecycle, &lifecycle->notices);
+		on_trouble, lifecycle, &lifecycle->notices);
 	if (r < 0)
 		say(lifecycle, LOG_ERR, "notices cannot be watched: %s", strerror(-r));
 }

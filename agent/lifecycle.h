@@ -23,7 +23,9 @@ struct lifecycle;
 /* All are called from the loop; any may be NULL but `changed`. */
 struct lifecycle_events {
 	void (*changed)(void *userdata); /* lifecycle_rotation() has another answer */
-	void (*group)(const char *name, void *userdata); /* of Auto Scaling, as it is learnt */
+	/* Of Auto Scaling, whenever it is learnt; NULL: it is in none, or it cannot be learnt now.
+	 */
+	void (*group)(const char *name, void *userdata);
 	/* For the log: `level` as syslog(3) has it. */
 	void (*said)(int level, const char *words, void *userdata);
 };

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -61,6 +63,7 @@ int listener_open(const char *address, struct listener *ret_listener, struct err
 	if (fd < 0)
 		return err_set(err, fd, "cannot listen on %s: %m", address);
 	*ret_listener = (struct listener){.fd = fd, .ours = true};
+	snprintf(ret_listener->address, sizeof ret_listener->address, "%s", address);
 	return 0;
 }
 
@@ -90,6 +93,33 @@ void listener_close(struct listener *listener)
 		(void)unlink(un.sun_path);
 	cleanup_close(&listener->fd);
 	listener->fd = -1;
+}
+
+void listeners_keep(struct listeners *kept, struct listener *listener)
+{
+	if (listener->ours && kept->n < LISTENERS_MAX)
+		kept->items[kept->n++] = *listener;
+	else
+		listener_close(listener);
+	listener->fd = -1;
+}
+
+int listeners_open(
+	struct listeners *kept, const char *address, struct listener *ret_listener, struct err *err)
+{
+	for (size_t i = 0; i < kept->n; i++)
+		if (strcmp(kept->items[i].address, address) == 0) {
+			*ret_listener = kept->items[i];
+			kept->items[i] = kept->items[--kept->n];
+			return 0;
+		}
+	return listener_open(address, ret_listener, err);
+}
+
+void listeners_close(struct listeners *kept, size_t i)
+{
+	listener_close(&kept->items[i]);
+	kept->items[i] = kept->items[--kept->n];
 }
 
 int listener_address(const struct listener *listener, char ret_text[static LISTENER_ADDRESS_MAX])

@@ -5,15 +5,25 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 #include "err.h"
 
 #define LISTENER_ADDRESS_MAX 128
 
+#define LISTENERS_MAX 16
+
 struct listener {
 	int fd;
-	bool ours; /* not inherited: its socket file is ours to remove */
+	bool ours;                          /* not inherited: its socket file is ours to remove */
+	char address[LISTENER_ADDRESS_MAX]; /* as it was opened; empty when inherited */
+};
+
+/* Those that go on listening while what answers them begins anew: nobody is refused meanwhile. */
+struct listeners {
+	struct listener items[LISTENERS_MAX];
+	size_t n;
 };
 
 /*
@@ -27,6 +37,16 @@ int listener_open(const char *address, struct listener *ret_listener, struct err
 int listener_adopt(int fd, struct listener *ret_listener);
 
 void listener_close(struct listener *listener);
+
+/* Moves it there, or closes it when it is inherited, or there is no room. */
+void listeners_keep(struct listeners *kept, struct listener *listener);
+
+/* As listener_open(), unless one of that very address is kept: then it is that one. */
+int listeners_open(struct listeners *kept, const char *address, struct listener *ret_listener,
+	struct err *err);
+
+/* Closes the i-th; the others move up. */
+void listeners_close(struct listeners *kept, size_t i);
 
 /* The address, as listener_open() reads it, with the real port. */
 int listener_address(const struct listener *listener, char ret_text[static LISTENER_ADDRESS_MAX]);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 
 #define IDLE_DROP_SECONDS 3 /* more than counters wobble by: a different machine is counting */
 #define CPU_COUNTERS_MIN  4 /* Linux 2.4 counted user, nice, system and idle */
@@ -101,10 +102,10 @@ int load_parse_pressure(const char *proc_pressure, struct pressure *ret)
 		!pressure_scale(&some))
 		return -EBADMSG;
 	/* Before Linux 5.13 there is no such line for the processors. */
-	if (next &&
-		sscanf(next, "\nfull avg10=%lf avg60=%lf avg300=%lf", &full.avg10, &full.avg60,
-			&full.avg300) == 3 &&
-		!pressure_scale(&full))
+	if (!next || sscanf(next, "\nfull avg10=%lf avg60=%lf avg300=%lf", &full.avg10, &full.avg60,
+			     &full.avg300) != 3)
+		full = (struct pressure_share){0};
+	else if (!pressure_scale(&full))
 		return -EBADMSG;
 	*ret = (struct pressure){.some = some, .full = full};
 	return 0;
@@ -295,7 +296,6 @@ int load_sample(struct load *load)
 {
 	char text[LOAD_FILE_MAX];
 	struct cpu_counters counters;
-	struct timespec now;
 	int r;
 
 	pressure_sample(load->fds[LOAD_PRESSURE_CPU], &load->cpu);
@@ -316,8 +316,7 @@ int load_sample(struct load *load)
 	r = load_parse_stat(text, &counters);
 	if (r < 0)
 		return r;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return load_add(load, now.tv_sec * USEC_PER_SEC + now.tv_nsec / 1000, &counters);
+	return load_add(load, clock_monotonic(), &counters);
 }
 
 void load_free(struct load *load)

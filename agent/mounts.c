@@ -12,10 +12,9 @@ static void unescape(char *text)
 	char *out = text;
 
 	for (; *text; text++) {
-		unsigned c;
-
-		if (text[0] == '\\' && sscanf(text + 1, "%3o", &c) == 1) {
-			*out++ = (char)c;
+		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
+			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+					(text[3] - '0'));
 			text += 3;
 		} else {
 			*out++ = *text;

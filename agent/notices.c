@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "random.h"
 
 #define ACCURACY         100000ull /* usec */
 #define CONFIRM_TIMEOUT  800000ull /* less than is left of an interval */
@@ -16,8 +17,6 @@ struct source {
 	enum notice_kind kind;
 	sd_event_source *timer; /* NULL: not watched */
 	bool pending, known, absent;
-	unsigned failures;  /* in a row */
-	struct err trouble; /* of the last one */
 	struct notices_count count;
 };
 
@@ -25,7 +24,9 @@ struct notices {
 	struct imds *imds;
 	const struct config_lifecycle *config;
 	notices_changed changed;
+	notices_trouble trouble;
 	void *userdata;
+	unsigned failed; /* in a row, whichever source */
 	struct source sources[NOTICE_KINDS];
 	struct notice standing[NOTICE_KINDS];
 };
@@ -36,14 +37,28 @@ static bool same(const struct notice *a, const struct notice *b)
 	       strcmp(a->state, b->state) == 0;
 }
 
-static void note_failure(struct source *source, const struct err *words)
+static void note_failure(struct source *source, const char *words)
 {
 	struct notices *notices = source->notices;
 
 	source->count.failed++;
-	source->trouble = *words;
-	if (++source->failures == NOTICES_FAILURES)
-		notices->changed(notices->userdata);
+	if (++notices->failed == NOTICES_TROUBLE)
+		notices->trouble(words, notices->userdata);
+}
+
+static void note_success(struct notices *notices)
+{
+	if (notices->failed >= NOTICES_TROUBLE)
+		notices->trouble(NULL, notices->userdata);
+	notices->failed = 0;
+}
+
+uint64_t notices_interval(enum notice_kind kind, bool absent, bool blocked)
+{
+	const struct notice_source *about = &notice_sources[kind];
+	uint64_t usec = absent ? about->absent_usec : about->interval_usec;
+
+	return blocked && usec < NOTICES_BLOCKED_USEC ? NOTICES_BLOCKED_USEC : usec;
 }
 
 /* NULL: a 404 that is believed. */
@@ -55,11 +70,11 @@ static void take(struct source *source, const char *text)
 	bool news;
 
 	if (notice_parse(source->kind, text, time(NULL), notices->config, &now, &words) < 0) {
-		note_failure(source, &words);
+		note_failure(source, words.text);
 		return;
 	}
-	news = !source->known || !same(&now, standing) || source->failures >= NOTICES_FAILURES;
-	source->failures = 0;
+	note_success(notices);
+	news = !source->known || !same(&now, standing);
 	source->known = true;
 	source->absent = !text;
 	*standing = now;
@@ -76,7 +91,7 @@ static void on_confirmed(struct imds_answer *answer, void *userdata)
 	if (answer->result == 0)
 		take(source, NULL);
 	else
-		note_failure(source, &answer->err);
+		note_failure(source, answer->err.text);
 }
 
 static void on_answer(struct imds_answer *answer, void *userdata)
@@ -90,7 +105,7 @@ static void on_answer(struct imds_answer *answer, void *userdata)
 		return;
 	source->pending = false;
 	if (answer->result < 0 && !absent)
-		note_failure(source, &answer->err);
+		note_failure(source, answer->err.text);
 	else
 		take(source, absent ? NULL : answer->body);
 }
@@ -100,10 +115,12 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	struct source *source = userdata;
 	const struct notice_source *about = &notice_sources[source->kind];
 	uint64_t timeout = about->interval_usec / 5 * 4;
+	bool blocked = source->notices->failed >= NOTICES_TROUBLE &&
+		       imds_answered(source->notices->imds) == 0;
 
 	(void)usec;
 	(void)sd_event_source_set_time_relative(
-		timer, source->absent ? about->absent_usec : about->interval_usec);
+		timer, notices_interval(source->kind, source->absent, blocked));
 	(void)sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 	if (source->pending)
 		return 0;
@@ -113,31 +130,32 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	source->pending =
 		imds_get(source->notices->imds, about->path, timeout, on_answer, source) == 0;
 	if (!source->pending)
-		note_failure(source, &(struct err){"metadata service: cannot be asked"});
+		note_failure(source, "metadata service: too many questions at a time");
 	return 0;
 }
 
 int notices_new(sd_event *event, struct imds *imds, bool spot,
-	const struct config_lifecycle *config, notices_changed changed, void *userdata,
-	struct notices **ret_notices)
+	const struct config_lifecycle *config, notices_changed changed, notices_trouble trouble,
+	void *userdata, struct notices **ret_notices)
 {
 	_cleanup_(notices_free_p) struct notices *notices = calloc(1, sizeof *notices);
 
 	if (!notices)
 		return -ENOMEM;
-	*notices = (struct notices){
-		.imds = imds, .config = config, .changed = changed, .userdata = userdata};
+	*notices = (struct notices){.imds = imds,
+		.config = config,
+		.changed = changed,
+		.trouble = trouble,
+		.userdata = userdata};
 	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
 		struct source *source = &notices->sources[kind];
-		uint32_t bits = 0;
 		int r;
 
 		*source = (struct source){.notices = notices, .kind = (enum notice_kind)kind};
 		if (notice_sources[kind].spot && !spot)
 			continue;
-		(void)getrandom(&bits, sizeof bits, GRND_NONBLOCK);
 		r = sd_event_add_time_relative(event, &source->timer, CLOCK_BOOTTIME,
-			bits % NOTICES_START_USEC, ACCURACY, on_timer, source);
+			random_bits() % NOTICES_START_USEC, ACCURACY, on_timer, source);
 		if (r < 0)
 			return r;
 	}
@@ -173,19 +191,6 @@ bool notices_all_known(const struct notices *notices)
 		if (notices->sources[kind].timer && !notices->sources[kind].known)
 			return false;
 	return true;
-}
-
-bool notices_trouble(const struct notices *notices, struct err *ret_words)
-{
-	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
-		const struct source *source = &notices->sources[kind];
-
-		if (source->failures < NOTICES_FAILURES)
-			continue;
-		*ret_words = source->trouble;
-		return true;
-	}
-	return false;
 }
 
 struct notices_count notices_counted(const struct notices *notices, enum notice_kind kind)

@@ -19,15 +19,16 @@
 
 #define NOTICES_START_USEC   1000000ull  /* the first questions come at random within this time */
 #define NOTICES_TIMEOUT_USEC 10000000ull /* for an answer; less where the interval is short */
-#define NOTICES_FAILURES     2           /* of one source in a row are trouble */
+#define NOTICES_TROUBLE      4           /* failures in a row, of all sources, until it is said */
+#define NOTICES_BLOCKED_USEC 60000000ull /* between two questions to who never answered us */
 
 struct notices;
 
-/*
- * Called from the loop when a notice came, went or is another, when one is known at last, and when
- * the service begins or ceases to fail.
- */
+/* Called from the loop when a notice came, went or is another, and when one is known at last. */
 typedef void (*notices_changed)(void *userdata);
+
+/* Called once when nothing can be heard any more, with the reason, and with NULL when it can. */
+typedef void (*notices_trouble)(const char *words, void *userdata);
 
 struct notices_count {
 	uint64_t asked, failed; /* failed: no answer, or one that makes no sense */
@@ -38,8 +39,8 @@ struct notices_count {
  * Spot Instance has are left alone unless `spot`.
  */
 int notices_new(sd_event *event, struct imds *imds, bool spot,
-	const struct config_lifecycle *config, notices_changed changed, void *userdata,
-	struct notices **ret_notices);
+	const struct config_lifecycle *config, notices_changed changed, notices_trouble trouble,
+	void *userdata, struct notices **ret_notices);
 
 /* Before imds_free(). */
 struct notices *notices_free(struct notices *notices);
@@ -51,9 +52,12 @@ const struct notice *notices_standing(const struct notices *notices);
 bool notices_known(const struct notices *notices, enum notice_kind kind);
 bool notices_all_known(const struct notices *notices);
 
-/* What keeps the service from answering, if it has failed so often; false: nothing. */
-bool notices_trouble(const struct notices *notices, struct err *ret_words);
-
 struct notices_count notices_counted(const struct notices *notices, enum notice_kind kind);
+
+/*
+ * How long after a question the next is asked. Pure. `blocked`: there is trouble, and the service
+ * has never answered us, as behind a firewall's rule: it is not hammered at.
+ */
+uint64_t notices_interval(enum notice_kind kind, bool absent, bool blocked);
 
 CLEANUP_FOR(notices, notices_free);

@@ -229,6 +229,7 @@ static int on_host(struct span value, struct head *head)
 	if (head->host || !is_authority(value))
 		return -400;
 	head->host = true;
+	head->request.host = value;
 	return 0;
 }
 
@@ -395,7 +396,7 @@ enum media request_media(struct span accept, unsigned media)
 	} found[MEDIA_TYPES] = {0};
 	enum media best = MEDIA_TYPES;
 
-	while (accept.length) {
+	for (int n = 0; accept.length && n < REQUEST_RANGES_MAX; n++) {
 		struct span parameters = take_until(&accept, ',');
 		struct span range = trim(take_until(&parameters, ';'));
 

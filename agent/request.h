@@ -12,6 +12,9 @@
 /* The whole head with its empty line. RFC 9112 section 3 asks for request lines of 8000 bytes. */
 #define REQUEST_HEAD_MAX 8192
 
+/* Of an Accept field, that are looked at: a browser sends fewer than ten. */
+#define REQUEST_RANGES_MAX 64
+
 struct span {
 	const char *data; /* not ended by a NUL */
 	size_t length;
@@ -32,6 +35,7 @@ struct request {
 	int minor;        /* HTTP/1.minor: 0 or 1 */
 	bool keep_alive;  /* the client wants another request on this connection, and may have it */
 	bool body;        /* a body follows, which nobody reads: only with METHOD_OTHER */
+	struct span host; /* the Host field, port and all; empty when there is none */
 	struct span accept; /* the first Accept field; empty when there is none */
 };
 
@@ -54,6 +58,6 @@ bool request_path_is(const struct request *request, const char *path);
  * Which of these representations (1u << MEDIA_JSON and so on) an Accept value prefers (RFC 9110
  * section 12.5.1): the highest quality, then the more specific range, then the order of the enum.
  * The first of them when there is no Accept or none is acceptable. Parameters other than q are not
- * looked at.
+ * looked at, and no range behind the first REQUEST_RANGES_MAX.
  */
 enum media request_media(struct span accept, unsigned media);

@@ -99,7 +99,8 @@ int response_render_error(struct response *response, int status)
 	int n = snprintf(body, sizeof body, "%d %s\n", status, reason_of(status));
 
 	return response_render(response, status, "text/plain; charset=utf-8",
-		status == 405 ? "Allow: GET, HEAD\r\n" : NULL, body, (size_t)n);
+		status == 405 ? "Allow: GET, HEAD\r\n" RESPONSE_CLOSED : RESPONSE_CLOSED, body,
+		(size_t)n);
 }
 
 const struct response *response_touch(struct response *response)

@@ -19,6 +19,17 @@ struct response {
 };
 
 /*
+ * Fields for `extra`: no page of another site may frame, embed or run this, or learn by it where it
+ * was linked from. For all but the index page, which is somebody's own.
+ */
+#define RESPONSE_POLICY(content)                                                                   \
+	"Content-Security-Policy: " content "; frame-ancestors 'none'\r\n"                         \
+	"Cross-Origin-Resource-Policy: same-origin\r\n"                                            \
+	"Referrer-Policy: no-referrer\r\n"                                                         \
+	"X-Frame-Options: DENY\r\n"
+#define RESPONSE_CLOSED RESPONSE_POLICY("default-src 'none'")
+
+/*
  * Renders anew into the same object. `extra` is NULL or more fields, each as "Name: value\r\n".
  * The body may not lie in the response itself. Returns 0, or -ENOMEM with the response unchanged.
  *
@@ -28,7 +39,7 @@ struct response {
 int response_render(struct response *response, int status, const char *content_type,
 	const char *extra, const void *body, size_t length);
 
-/* As response_render(): a line of plain text that names the status; 405 also carries Allow. */
+/* As response_render(): a closed line of plain text that names the status; 405 with Allow. */
 int response_render_error(struct response *response, int status);
 
 /*

@@ -29,7 +29,7 @@ void rotation_decide(const struct drain *drain, const struct notice notices[stat
 	else if (end || aside)
 		snprintf(rotation.reason, sizeof rotation.reason, "%s",
 			end ? end->reason : aside->reason);
-	rotation.request = !rotation.leaving && end;
+	rotation.request = end && drain->phase != DRAIN_DRAINED;
 	rotation.leaving |= end != NULL;
 	rotation.out = rotation.leaving || aside;
 	*ret_rotation = rotation;

@@ -14,7 +14,8 @@
 struct rotation {
 	bool out;     /* of rotation */
 	bool leaving; /* for good: a drain, or a notice that asks for one; not what lasts a while */
-	bool request; /* root is to be asked for a drain: it has not begun one */
+	bool request; /* root is to be asked for a drain, until it has drained: one may be cut off
+		       */
 	char reason[CHECK_REASON_MAX];
 };
 

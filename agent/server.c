@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "connection.h"
 #include "listener.h"
 
-#define EVENTS_MAX     64
+#define EVENTS_MAX     16     /* served in a row; then newcomers are looked for */
 #define ACCEPT_MAX     64     /* connections taken from one listener in a row */
 #define TURN_USEC      5000   /* then the loop's other sources have their turn */
 #define PAUSE_USEC     100000 /* without accepting, when descriptors or memory have run out */
 #define PRECISION_USEC 10000  /* of deadlines */
+#define RECEIVE_BUFFER 16384  /* bytes; the kernel takes twice that for what is around them */
+#define SEND_BUFFER    65536
 
 /*
  * The connections have an epoll set of their own, which is one source of the loop: a turn serves
@@ -34,11 +37,7 @@ struct server {
 
 static void read_clock(struct server *server)
 {
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	server->connections.now_usec =
-		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	server->connections.now_usec = clock_monotonic();
 }
 
 /* Sets the timer for what is due next. A timer that goes off too early is left as it is. */
@@ -77,6 +76,8 @@ static void pause_accepting(struct server *server)
 
 static void accept_some(struct server *server, const struct listener *listener)
 {
+	if (server->resume_usec != UINT64_MAX)
+		return;
 	for (size_t i = 0; i < ACCEPT_MAX; i++) {
 		union peer peer = {0};
 		socklen_t length = sizeof peer;
@@ -91,12 +92,30 @@ static void accept_some(struct server *server, const struct listener *listener)
 	}
 }
 
-static struct listener *listener_of(struct server *server, const void *pointer)
+static bool is_listener(const struct server *server, const void *pointer)
 {
 	for (size_t i = 0; i < server->n_listeners; i++)
 		if (pointer == &server->listeners[i])
-			return &server->listeners[i];
-	return NULL;
+			return true;
+	return false;
+}
+
+/*
+ * Where there is more than fits into a turn, newcomers do not wait in line with all the others: it
+ * is among them that a load balancer's health checks are.
+ */
+static void serve_events(struct server *server, const struct epoll_event *events, int n)
+{
+	bool newcomers = n == EVENTS_MAX;
+
+	for (int i = 0; i < n; i++)
+		if (is_listener(server, events[i].data.ptr))
+			newcomers = true;
+		else
+			connection_ready(&server->connections, events[i].data.ptr);
+	/* Last, because a newcomer may displace a connection of this very batch. */
+	for (size_t i = 0; newcomers && i < server->n_listeners; i++)
+		accept_some(server, &server->listeners[i]);
 }
 
 static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -113,13 +132,7 @@ static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *use
 		read_clock(server);
 		if (until == UINT64_MAX)
 			until = server->connections.now_usec + TURN_USEC;
-		for (int i = 0; i < n; i++)
-			if (!listener_of(server, events[i].data.ptr))
-				connection_ready(&server->connections, events[i].data.ptr);
-		/* Last, because a newcomer may displace a connection of this very batch. */
-		for (int i = 0; i < n; i++)
-			if (listener_of(server, events[i].data.ptr))
-				accept_some(server, events[i].data.ptr);
+		serve_events(server, events, n);
 	} while (n > 0 && server->connections.now_usec < until);
 	arm(server);
 	return 0;
@@ -198,14 +211,17 @@ void server_free(struct server *server)
 /*
  * Connections inherit TCP_NODELAY. With TCP_DEFER_ACCEPT they come when the request is there, or
  * after the second that a silent one may take: one wake-up and two system calls less for each.
- * Both do nothing where there is no TCP.
+ * Both do nothing where there is no TCP. The buffers, which they inherit as well, would otherwise
+ * grow to megabytes for each one that does not read.
  */
 static void tune(int fd)
 {
-	int one = 1;
+	int one = 1, in = RECEIVE_BUFFER, out = SEND_BUFFER;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof in);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof out);
 }
 
 static int add_listener(struct server *server, const struct listener *listener)
@@ -231,10 +247,11 @@ int server_adopt(struct server *server, int fd)
 	return r < 0 ? r : add_listener(server, &listener);
 }
 
-int server_listen(struct server *server, const char *address, struct err *err)
+int server_listen(
+	struct server *server, struct listeners *kept, const char *address, struct err *err)
 {
 	struct listener listener;
-	int r = listener_open(address, &listener, err);
+	int r = listeners_open(kept, address, &listener, err);
 
 	if (r < 0)
 		return r;
@@ -244,6 +261,16 @@ int server_listen(struct server *server, const char *address, struct err *err)
 		return err_set(err, r, "cannot listen on %s: %m", address);
 	}
 	return 0;
+}
+
+void server_keep_listeners(struct server *server, struct listeners *kept)
+{
+	while (server->n_listeners > 0) {
+		struct listener *last = &server->listeners[--server->n_listeners];
+
+		(void)watch(server, last, EPOLL_CTL_DEL, 0);
+		listeners_keep(kept, last);
+	}
 }
 
 int server_address(

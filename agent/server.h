@@ -17,7 +17,7 @@
 #include "request.h"
 #include "response.h"
 
-#define SERVER_LISTENERS_MAX 16
+#define SERVER_LISTENERS_MAX LISTENERS_MAX
 
 struct sd_event;
 struct server;
@@ -59,9 +59,13 @@ void server_free(struct server *server);
 CLEANUP_FOR(server, server_free);
 
 /*
- * As listener_open(); -ENOSPC for more than SERVER_LISTENERS_MAX.
+ * As listeners_open(); -ENOSPC for more than SERVER_LISTENERS_MAX.
  */
-int server_listen(struct server *server, const char *address, struct err *err);
+int server_listen(
+	struct server *server, struct listeners *kept, const char *address, struct err *err);
+
+/* Gives the listeners away, when it is about to be freed. */
+void server_keep_listeners(struct server *server, struct listeners *kept);
 
 /* Takes over a listening stream socket (socket activation, sd_listen_fds(3)), when it succeeds. */
 int server_adopt(struct server *server, int fd);

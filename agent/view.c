@@ -13,7 +13,7 @@
 #include "page.h"
 
 #define TIME_TEXT_MAX 32
-#define EXTRA_MAX     (ORCA_FIELD_MAX + 256) /* fields of a response */
+#define EXTRA_MAX     (ORCA_FIELD_MAX + 512) /* fields of a response */
 
 static const char *iso_time(time_t time, char buffer[static TIME_TEXT_MAX])
 {
@@ -270,21 +270,22 @@ static const struct document {
 	bool at_once;      /* what load balancers ask for: see view.h */
 	bool load;         /* the load is in its head, too */
 } documents[] = {
-	{"/instance", MEDIA_JSON, "application/json", "Vary: Accept\r\n", render_json,
-		.by_status = true, .at_once = true, .load = true},
-	{"/instance", MEDIA_TEXT, "text/plain; charset=utf-8", "Vary: Accept\r\n", render_text,
-		.by_status = true, .at_once = true, .load = true},
+	{"/instance", MEDIA_JSON, "application/json", "Vary: Accept\r\n" RESPONSE_CLOSED,
+		render_json, .by_status = true, .at_once = true, .load = true},
+	{"/instance", MEDIA_TEXT, "text/plain; charset=utf-8", "Vary: Accept\r\n" RESPONSE_CLOSED,
+		render_text, .by_status = true, .at_once = true, .load = true},
 	{"/instance", MEDIA_HTML, "text/html; charset=utf-8",
-		"Vary: Accept\r\nContent-Security-Policy: " PAGE_SECURITY_POLICY "\r\n",
-		render_page, .by_status = true, .load = true},
-	{"/instance/live", MEDIA_TEXT, "text/plain; charset=utf-8", NULL, render_live},
-	{"/instance/load", MEDIA_JSON, "application/json", NULL, render_load, .load = true},
-	{"/instance/health", MEDIA_JSON, "application/health+json", NULL, render_health,
+		"Vary: Accept\r\n" RESPONSE_POLICY(PAGE_SECURITY_POLICY), render_page,
+		.by_status = true, .load = true},
+	{"/instance/live", MEDIA_TEXT, "text/plain; charset=utf-8", RESPONSE_CLOSED, render_live},
+	{"/instance/load", MEDIA_JSON, "application/json", RESPONSE_CLOSED, render_load,
+		.load = true},
+	{"/instance/health", MEDIA_JSON, "application/health+json", RESPONSE_CLOSED, render_health,
 		.only_details = true, .by_status = true},
-	{"/metrics", MEDIA_TEXT, METRICS_TYPE_TEXT, "Vary: Accept\r\n", render_metrics,
-		.only_details = true},
-	{"/metrics", MEDIA_OPENMETRICS, METRICS_TYPE_OPENMETRICS, "Vary: Accept\r\n",
-		render_openmetrics, .only_details = true},
+	{"/metrics", MEDIA_TEXT, METRICS_TYPE_TEXT, "Vary: Accept\r\n" RESPONSE_CLOSED,
+		render_metrics, .only_details = true},
+	{"/metrics", MEDIA_OPENMETRICS, METRICS_TYPE_OPENMETRICS,
+		"Vary: Accept\r\n" RESPONSE_CLOSED, render_openmetrics, .only_details = true},
 	{"/", MEDIA_HTML, "text/html; charset=utf-8", NULL, render_index},
 };
 _Static_assert(sizeof documents / sizeof documents[0] <= VIEW_DOCUMENTS_MAX, "room for all");

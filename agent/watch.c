@@ -31,15 +31,25 @@ struct watch {
 	struct drain drain;
 	char *index, *mountinfo;
 	struct err trouble; /* why there is no state */
+	bool doubted;       /* it could not be read; this was tried again */
 };
 
 static void read_directory(struct watch *watch)
 {
 	char path[PATH_MAX + sizeof STATE_INDEX];
-	int r;
+	struct state *state = NULL;
+	int r = state_read(watch->directory, &state, &watch->trouble);
 
-	watch->state = state_free(watch->state);
-	r = state_read(watch->directory, &watch->state, &watch->trouble);
+	/* Without memory a good one looks broken, too: what is known stays until the next look. */
+	if (r < 0 && r != -ENOENT && (r == -ENOMEM || !watch->doubted)) {
+		watch->doubted = true;
+		(void)sd_event_source_set_time_relative(watch->retry, RETRY);
+		(void)sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
+		return;
+	}
+	watch->doubted = r < 0 && r != -ENOENT;
+	state_free(watch->state);
+	watch->state = state;
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
 	(void)drain_read(watch->directory, &watch->drain, NULL);

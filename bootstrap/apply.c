@@ -490,6 +490,8 @@ int apply_walk(const struct options *options, const struct config *config, struc
 		.started = state_now()};
 	list_subjects(walk);
 	r = walk_on(walk, ret_status, err);
+	for (size_t i = 0; i < walk->n_subjects; i++)
+		plan_free(walk->subjects[i].plan); /* of workers that end with us */
 	plan_free(walk->plan);
 	inventory_free(walk->inventory);
 	metadata_free(walk->metadata);

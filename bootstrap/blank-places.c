@@ -10,6 +10,11 @@
 #define EXT_GROUP_BLOCKS 65528u /* most blocks of a group: the kernel's 16-bit counters less 8 */
 #define XFS_BLOCK        4096u
 #define XFS_GROUPS_MAX   128 /* mkfs.xfs makes 4, up to 32 on RAID, more by concurrency */
+#define FAT_SECTOR       512u
+#define FAT_CLUSTER_MAX  128u /* sectors */
+#define FAT_RESERVED     32u
+#define FAT_ENTRY        4u
+#define PROMISE_FROM_END (3087 * 512u)
 #define XFS_GROUP_MAX    (TIB - XFS_BLOCK) /* of devices of 4 TiB and more */
 
 /* Each project's on-disk format; where mkfs was at hand, checked against what it writes. */
@@ -41,6 +46,9 @@ static const struct {
 	{"BlueStore labels", 100 * GIB},
 	{"BlueStore labels", 1000 * GIB},
 	{"NTFS $MFT", 3 * GIB},
+	{"reiserfs root nodes", 8210 * 4 * KIB}, /* behind the journal */
+	{"reiserfs root nodes", 8211 * 4 * KIB},
+	{"APFS container blocks", 20000 * 4 * KIB},
 };
 
 struct list {
@@ -100,6 +108,25 @@ static void add_xfs(struct list *list)
 		add(list, "XFS allocation groups", i * XFS_GROUP_MAX);
 }
 
+/*
+ * FAT32 has two tables, and the second begins like the first ("FAT: General Overview of On-Disk
+ * Format", "FAT Data Structure"). Where follows from the sectors of a cluster; as mkfs.fat does,
+ * which aligns both to clusters.
+ */
+static void add_fat(struct list *list)
+{
+	uint64_t sectors = list->size / FAT_SECTOR;
+
+	for (uint64_t cluster = 1; cluster <= FAT_CLUSTER_MAX; cluster *= 2) {
+		uint64_t reserved = cluster > FAT_RESERVED ? cluster : FAT_RESERVED;
+		uint64_t a_sector = cluster * FAT_SECTOR + 2 * FAT_ENTRY; /* both tables' share */
+		uint64_t table = (sectors - reserved + 2 * cluster) * FAT_ENTRY / a_sector + 1;
+
+		table = (table + cluster - 1) / cluster * cluster;
+		add(list, "FAT32 second tables", (reserved + table) * FAT_SECTOR);
+	}
+}
+
 size_t blank_backups(uint64_t size, struct zero_range *ret_ranges)
 {
 	struct list list = {.ranges = ret_ranges, .size = size};
@@ -108,7 +135,9 @@ size_t blank_backups(uint64_t size, struct zero_range *ret_ranges)
 		add(&list, fixed_places[i].what, fixed_places[i].offset);
 	add_ext(&list);
 	add_xfs(&list);
+	add_fat(&list);
 	add(&list, "NTFS $MFTMirr", size / 2);
+	add(&list, "Promise RAID", size - PROMISE_FROM_END);
 	/* 256 KiB labels, before the end rounded down: vdev_label_offset() */
 	add(&list, "ZFS labels", size / (256 * KIB) * (256 * KIB) - 512 * KIB);
 	add(&list, "ZFS labels", size / (256 * KIB) * (256 * KIB) - 256 * KIB);

@@ -110,6 +110,21 @@ static void read_content(
 		*offset ? " at byte " : "", offset, strcmp(bad, "1") == 0 ? ", bad checksum" : "");
 }
 
+/* Of several signatures the names and places. */
+static void read_all(blkid_probe probe, char ret_text[static VOLUME_TEXT_MAX])
+{
+	size_t length = (size_t)snprintf(ret_text, VOLUME_TEXT_MAX, "several signatures");
+	struct volume one = {0};
+	char text[VOLUME_TEXT_MAX];
+
+	blkid_reset_probe(probe);
+	while (length < VOLUME_TEXT_MAX && blkid_do_probe(probe) == 0) {
+		read_content(probe, &one, text);
+		length += (size_t)snprintf(ret_text + length, VOLUME_TEXT_MAX - length, "%s %s",
+			strchr(ret_text, ':') ? "," : ":", text);
+	}
+}
+
 /* Returns what libblkid does, 1 for nothing. `ret_text` says what was found, or why not. */
 static int probe_content(int fd, struct volume *volume, char ret_text[static VOLUME_TEXT_MAX])
 {
@@ -128,13 +143,14 @@ static int probe_content(int fd, struct volume *volume, char ret_text[static VOL
 		return r;
 	}
 	volume->probed = true;
-	if (r == 0)
+	if (r == 0) {
 		read_content(probe, volume, ret_text);
-	else if (r == PROBE_NOTHING)
+	} else if (r == PROBE_NOTHING) {
 		(void)snprintf(ret_text, VOLUME_TEXT_MAX, "libblkid knows nothing on it");
-	else
-		(void)snprintf(ret_text, VOLUME_TEXT_MAX, "several signatures: %s",
-			strcpy(volume->type, "ambivalent"));
+	} else {
+		(void)strcpy(volume->type, "ambivalent");
+		read_all(probe, ret_text);
+	}
 	return r;
 }
 
@@ -372,8 +388,11 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 {
 	struct volume now;
 	struct stat st;
-	int r = device_read_fd(fd, &now, err);
+	int r;
 
+	if (fsync(fd) < 0) /* what others have written into the cache counts from here */
+		return err_set(err, -ESTALE, "%s: %s", proven->node, strerror(errno));
+	r = device_read_fd(fd, &now, err);
 	if (r < 0)
 		return err_wrap(err, -ESTALE, "%s", proven->node);
 	if (now.number != proven->number || now.diskseq != proven->diskseq ||
@@ -383,6 +402,10 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 		return err_set(err, -ESTALE, "%s is another device now", proven->node);
 	if (now.size != proven->size || now.read_only != proven->read_only)
 		return err_set(err, -ESTALE, "%s has changed its size or mode", proven->node);
+	if (now.written != proven->written)
+		return err_set(err, -ESTALE,
+			"%s has been written to by somebody else while it was proven blank",
+			proven->node);
 	if (now.root_disk || *now.mount || *now.in_use)
 		return err_set(err, -ESTALE, "%s has come into use: %s", proven->node,
 			*now.mount ? now.mount : now.in_use);

@@ -11,9 +11,10 @@
  *
  *	blank_open(node)		holds the device
  *	blank_lock(fd)			keeps udev and other copies of us away
+ *	fsync(fd)			what was written before
  *	device_read_fd(fd, &volume)	who it is and what uses it, now; match it with configuration
  *	blank_prove(fd, &volume)	rules 2 to 4; volume_is_blank() or stop
- *	blank_unchanged(fd, &volume)	rule 5: still that device, still unused; or stop
+ *	blank_unchanged(fd, &volume)	rule 5: still that device, unused, unwritten; or stop
  *	mkfs_run(fd)			on the descriptor: no name in between
  *	blank_probe(fd, &volume)	must show the new file system: it went where it should
  *	close(fd)			udev looks now
@@ -43,8 +44,8 @@ int blank_probe(int fd, struct volume *volume);
  * hold. The volume's who and use are device_read_fd()'s of the same descriptor. A device that is
  * in use is not read, the rest of one with a signature neither (a snapshot's blocks come
  * slowly), and one that is not blank is not opened exclusively: those rules say "not asked" and do
- * not hold. Of any size about 1,400 blocks of 4 KiB and 2 MiB are read; what that can miss is said
- * at blank_samples().
+ * not hold. Of any size it takes at most 1,500 reads, of 4 KiB and for 2 MiB of 64 KiB; what that
+ * can miss is said at blank_samples().
  * 0 whatever the verdict; -EBADF when `fd` is no block device.
  */
 int blank_prove(int fd, struct volume *volume);
@@ -55,5 +56,9 @@ int blank_prove(int fd, struct volume *volume);
  */
 int blank_prove_but(int fd, const struct remains *remains, struct volume *volume);
 
-/* -ESTALE, with words, if the device or its node is not the one of `proven`, or is used now. */
+/*
+ * -ESTALE, with words, if the device or its node is not the one of `proven`, is used now, or was
+ * written to by anybody on this machine since `proven` was read. What is written between this and
+ * mkfs' own first write is not noticed: there is no lock against writers.
+ */
 int blank_unchanged(int fd, const struct volume *proven, struct err *err);

@@ -5,10 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "download.h"
 #include "log.h"
-#include "source.h"
+#include "source-fetch.h"
 
 #define SECOND          1000000ull
 #define MIB             (1024.0 * 1024.0)
@@ -30,17 +31,9 @@ struct fetching {
 
 /* -- progress -- */
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void draw(const struct fetching *f)
 {
-	uint64_t usec = now() - f->started;
+	uint64_t usec = clock_monotonic() - f->started;
 	double rate = usec ? (double)(f->size - f->first) * 1e6 / (double)usec : 0;
 	unsigned left;
 
@@ -57,7 +50,7 @@ static void draw(const struct fetching *f)
 
 static void progress_show(struct fetching *f)
 {
-	f->told = now();
+	f->told = clock_monotonic();
 	if (f->terminal)
 		draw(f);
 	else if (f->total == UINT64_MAX)
@@ -71,13 +64,13 @@ static void on_progress(uint64_t size, uint64_t total, void *userdata)
 	struct fetching *f = userdata;
 
 	if (!f->started || size < f->first) { /* or started over */
-		f->told = f->started || f->terminal ? f->told : now();
-		f->started = now();
+		f->told = f->started || f->terminal ? f->told : clock_monotonic();
+		f->started = clock_monotonic();
 		f->first = size;
 	}
 	f->size = size;
 	f->total = total;
-	if (now() - f->told >= (f->terminal ? SECOND / 5 : SECOND))
+	if (clock_monotonic() - f->told >= (f->terminal ? SECOND / 5 : SECOND))
 		progress_show(f);
 }
 

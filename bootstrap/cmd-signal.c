@@ -274,7 +274,7 @@ int cmd_signal(const struct options *options)
 	_cleanup_(config_free_p) struct config *config = NULL;
 	_cleanup_(metadata_free_p) struct metadata *metadata = NULL;
 	struct signalling s = {.options = options};
-	struct service service;
+	struct service service = {0};
 	struct err err;
 	int status = command_config(options, &config);
 
@@ -285,7 +285,7 @@ int cmd_signal(const struct options *options)
 		log_error("signal: SUCCESS or FAILURE is expected, not %s", options->argument);
 		return EXIT_USAGE;
 	}
-	if (service_open(options, &service, &err) < 0) {
+	if (command_give_up_root(&err) < 0 || service_open(options, &service, &err) < 0) {
 		log_error("%s", err.text);
 		service_close(&service);
 		return EXIT_FAILED;

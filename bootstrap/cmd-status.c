@@ -115,14 +115,14 @@ int cmd_status(const struct options *options)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
 	struct situation situation;
-	struct service service;
+	struct service service = {0};
 	enum exit_status status;
 	struct err err;
 	int r = command_config(options, &config);
 
 	if (r != EXIT_DONE)
 		return r;
-	if (service_open(options, &service, &err) < 0) {
+	if (command_give_up_root(&err) < 0 || service_open(options, &service, &err) < 0) {
 		log_error("%s", err.text);
 		service_close(&service);
 		return EXIT_FAILED;

@@ -125,7 +125,8 @@ static void ask_ready(
 	json_t *health = NULL, *ready;
 	const char *status;
 
-	if (service_open(options, &service, &known->words) == 0)
+	if (command_give_up_root(&known->words) == 0 &&
+		service_open(options, &service, &known->words) == 0)
 		health = ask_agent(config, &service, "/instance/health", &known->words);
 	service_close(&service);
 	ready = json_object_get(health, "timeToReadySeconds");

@@ -7,7 +7,10 @@
 #include "drain.h"
 #include "log.h"
 
-/* 1: nobody had drained. The notice stays known, so that it is not acted on again. */
+/*
+ * 1: nobody had drained. The notice stays known, so that it is not acted on again. One that was
+ * taken back before is so again: that run may have been cut off before its apply.
+ */
 static int take_back(const struct options *options, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
@@ -20,8 +23,8 @@ static int take_back(const struct options *options, struct err *err)
 	}
 	if (r == 0)
 		r = drain_read(options->state, &drain, err);
-	if (r < 0 || !drain_holds(&drain))
-		return r < 0 ? r : 1;
+	if (r < 0 || drain.phase == DRAIN_NONE || drain.phase == DRAIN_UNDRAINED)
+		return r < 0 ? r : drain.phase == DRAIN_NONE;
 	drain.phase = DRAIN_UNDRAINED;
 	drain.failed[0] = '\0';
 	return drain_write(options->state, &drain, err);

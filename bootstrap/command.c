@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
+#include "identity.h"
 #include "spawn.h"
 #include "user-data.h"
 
@@ -104,6 +106,35 @@ int service_user_data(const struct options *options, struct service *service, ui
 	return 1;
 }
 
+/* file_check_way() and the directory itself, where the sticky bit does not help. */
+static int check_place(const char *directory, struct err *err)
+{
+	struct stat st;
+
+	if (stat(directory, &st) < 0)
+		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %m", directory);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, -EPERM,
+			"%s: belongs to, or may be written to by, others than root", directory);
+	return file_check_way(directory, err);
+}
+
+int command_check_places(const struct options *options, struct err *err)
+{
+	const char *const places[] = {options->state, options->data};
+	char real[PATH_MAX];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof places / sizeof places[0]; i++) {
+		r = check_place(places[i], err);
+		if (r == 0 && realpath(places[i], real))
+			r = check_place(real, err);
+		if (r < 0)
+			err_wrap(err, r, "what root believes and writes is not safe");
+	}
+	return r;
+}
+
 int command_lock(const char *state, const char *name, int *ret_fd, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -139,6 +170,13 @@ int command_lock_wait(int fd, uint64_t timeout_usec, struct err *err)
 			(void)usleep(LOCK_PAUSE);
 	}
 	return 0;
+}
+
+int command_give_up_root(struct err *err)
+{
+	int r = geteuid() == 0 ? identity_give_up_to_agent() : 0;
+
+	return r < 0 ? err_set(err, r, "cannot become the agent's user: %m") : 0;
 }
 
 int service_open(const struct options *options, struct service *ret_service, struct err *err)

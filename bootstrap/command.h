@@ -69,6 +69,13 @@ int command_config(const struct options *options, struct config **ret_config);
 int command_config_with(const struct options *options, const struct config_layer *user_data,
 	struct config **ret_config, struct err *ret_problem);
 
+/*
+ * Whether only root (and we) can write to the directories of state and of records, or put others in
+ * their place: a configuration layer, and what was begun to be formatted, is believed there. What
+ * is not there yet is good. Else -EPERM.
+ */
+int command_check_places(const struct options *options, struct err *err);
+
 #define COMMAND_LOCK_APPLY "apply.lock"
 #define COMMAND_LOCK_DRAIN "drain.lock"
 
@@ -79,6 +86,12 @@ int command_config_with(const struct options *options, const struct config_layer
  */
 int command_lock(const char *state, const char *name, int *ret_fd, struct err *err);
 int command_lock_wait(int fd, uint64_t timeout_usec, struct err *err);
+
+/*
+ * For a command that only reads what all may, and asks the network or the agent: root becomes the
+ * agent's user, for good. Others stay who they are.
+ */
+int command_give_up_root(struct err *err);
 
 /* The loop, the HTTP client and the metadata service in one. */
 struct service {

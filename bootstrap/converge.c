@@ -150,6 +150,8 @@ static int complete_config(const struct options *options, struct service *servic
 	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
 	(void)sd_event_source_disable_unref(waiting.timer);
 	*ret_ahead = ahead_finish(ahead);
+	if (r == -ENOMEM) /* it may well say something */
+		return err_set(err, r, "user-data: %s", words.text);
 	if (r < 0 && r != -EBADMSG) {
 		log_warning("user-data is not known, the files alone count: %s", words.text);
 		return 0;

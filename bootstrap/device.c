@@ -60,6 +60,18 @@ static uint64_t attribute_number(dev_t number, const char *name)
 	return strtoull(text, NULL, 0);
 }
 
+/* Documentation/block/stat.rst: the seventh and the fourteenth number. */
+static uint64_t sectors_written(dev_t number)
+{
+	unsigned long long written = 0, discarded = 0;
+	char text[ATTRIBUTE_MAX];
+
+	attribute(number, "stat", text, sizeof text);
+	(void)sscanf(text, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written,
+		&discarded);
+	return written + discarded;
+}
+
 /* The kernel's name: the last part of where /sys/dev/block/MAJOR:MINOR points to. */
 static int kernel_name(dev_t number, char ret_name[static VOLUME_NODE_MAX])
 {
@@ -168,6 +180,7 @@ static void find_who(struct volume *volume, const char *name, int fd)
 	volume->size = attribute_number(volume->number, "size") * 512;
 	volume->diskseq = attribute_number(volume->number, "diskseq");
 	volume->read_only = attribute_number(volume->number, "ro") != 0;
+	volume->written = sectors_written(volume->number);
 	attribute(volume->number, "device/devtype", bus, sizeof bus);
 	if (strncmp(name, "xvd", 3) == 0 || strcmp(bus, "vbd") == 0)
 		volume->kind = VOLUME_XEN;

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "credentials.h"
+#include "random.h"
 
 #define UNKNOWN        UINT64_MAX
 #define REDIRECTS_MAX  5
@@ -404,12 +404,10 @@ static enum download_verdict judge(struct transfer *t)
 
 static void rest(struct transfer *t, unsigned tries)
 {
-	uint32_t random = UINT32_MAX / 2;
 	struct err why = {0};
 	uint64_t usec;
 
-	(void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-	usec = imds_backoff(tries, true, t->answer.retry_after, random);
+	usec = imds_backoff(tries, true, t->answer.retry_after, random_bits());
 	(void)explain(t, &why);
 	t->download->trouble(why.text, usec, t->download->userdata);
 	(void)usleep((useconds_t)usec);

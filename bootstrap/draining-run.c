@@ -166,6 +166,39 @@ static int stop_apps(struct draining *draining, struct err *err)
 	return 0;
 }
 
+static bool runs(const struct config *config, const char *app)
+{
+	for (size_t i = 0; i < config->n_apps; i++)
+		if (strcmp(config->apps[i].name, app) == 0)
+			return config->apps[i].run != NULL;
+	return false;
+}
+
+/*
+ * Whoever undrains is not in rotation again before the apps are: an apply has to say that they run.
+ * Only under its lock: what an apply that is at work says is newer.
+ */
+static void note_stopped(const struct draining *draining)
+{
+	const char *directory = draining->options->state;
+	_cleanup_(state_free_p) struct state *state = NULL;
+	struct err err;
+	int r = state_read(directory, &state, NULL);
+
+	if (r < 0)
+		return; /* then nothing is said to run */
+	for (size_t i = 0; i < state->n_items; i++) {
+		struct state_item *item = &state->items[i];
+
+		if (item->kind != STATE_APP || !runs(draining->config, item->name))
+			continue;
+		item->status = STATE_WAITING;
+		snprintf(item->reason, sizeof item->reason, "was stopped by a drain");
+	}
+	if (state_write(state, directory, &err) < 0)
+		log_warning("%s", err.text);
+}
+
 /* -- drain.d -- */
 
 /* Less when the instance is about to go. */
@@ -216,7 +249,7 @@ static void run_hooks(struct draining *draining)
 /* -- */
 
 /* An apply that is at work sees that it is to start nothing; it may be in the middle of it. */
-static void lock_out_apply(const struct draining *draining, int *ret_lock)
+static bool lock_out_apply(const struct draining *draining, int *ret_lock)
 {
 	struct err err;
 	int r = command_lock(draining->options->state, COMMAND_LOCK_APPLY, ret_lock, &err);
@@ -225,11 +258,13 @@ static void lock_out_apply(const struct draining *draining, int *ret_lock)
 		r = command_lock_wait(*ret_lock, DRAINING_PATIENT, &err);
 	if (r < 0)
 		log_warning("%s; going on", err.text);
+	return r == 0;
 }
 
 int draining_run(struct draining *draining, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
+	bool alone;
 	int r = 0;
 
 	if (draining->drain.phase == DRAIN_DRAINING) {
@@ -238,10 +273,12 @@ int draining_run(struct draining *draining, struct err *err)
 	}
 	if (r < 0 || draining->drain.phase != DRAIN_STOPPING)
 		return r;
-	lock_out_apply(draining, &lock);
+	alone = lock_out_apply(draining, &lock);
 	r = stop_apps(draining, err);
 	if (r < 0)
 		return r;
+	if (alone)
+		note_stopped(draining);
 	run_hooks(draining);
 	return enter(draining, DRAIN_DRAINED, err);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "log.h"
@@ -209,6 +210,7 @@ static bool takes_argument(const struct command *command, bool *ret_required)
 
 static int run_command(int argc, char **argv, struct options *options)
 {
+	struct err err;
 	bool required;
 
 	if (argc == 0)
@@ -221,6 +223,10 @@ static int run_command(int argc, char **argv, struct options *options)
 		if (argc == 1 && required)
 			return usage("an argument is expected: ", commands[i].arguments);
 		options->argument = argv[1];
+		if (geteuid() == 0 && command_check_places(options, &err) < 0) {
+			log_error("%s", err.text);
+			return EXIT_FAILED;
+		}
 		return commands[i].run(options);
 	}
 	return usage("there is no command ", argv[0]);

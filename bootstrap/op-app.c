@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "gate.h"
 #include "host.h"
 #include "link.h"
@@ -96,9 +97,21 @@ static int start(struct op *op, const char *id, bool stop, struct err *err)
 	return r;
 }
 
+/* What the machine lacks, or that somebody killed its supervisor, is no fault of a release. */
+static bool is_at_fault(int code)
+{
+	static const int others[] = {EIO, ENOMEM, ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, EAGAIN};
+
+	FOREACH_ELEMENT (i, others)
+		if (code == -others[i])
+			return false;
+	return true;
+}
+
 /*
  * From a release that never was well to the one before. `err` says why, and then what was done. If
- * there is none before, the app is left as it is: it may still come.
+ * there is none before, the app is left as it is: it may still come. One that is not at fault is
+ * tried again by the next run.
  */
 static int go_back(struct op *op, const char *id, int code, struct err *err)
 {
@@ -108,7 +121,8 @@ static int go_back(struct op *op, const char *id, int code, struct err *err)
 	struct err trouble, forgotten = {""};
 	int r;
 
-	if (release_condemn(app, id, why.text, &trouble) < 0) /* a full disk: all the more */
+	if (is_at_fault(code) &&
+		release_condemn(app, id, why.text, &trouble) < 0) /* a full disk: all the more */
 		err_set(&forgotten, 0, "; which could not be noted: %s", trouble.text);
 	if (release_before(app, id, before, NULL) < 0)
 		return err_set(err, code, "%s; there is no earlier release to go back to%s",

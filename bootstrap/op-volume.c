@@ -29,6 +29,8 @@ static int hold(const struct volume *planned, int *ret_fd, struct volume *ret_no
 
 	if (r == 0)
 		r = blank_lock(fd, BLANK_LOCK_WAIT_MS, err);
+	if (r == 0 && fsync(fd) < 0) /* what was written before counts as that: blank_unchanged() */
+		r = err_set(err, -errno, "%s: %m", planned->node);
 	if (r == 0)
 		r = device_read_fd(fd, ret_now, err);
 	if (r < 0)

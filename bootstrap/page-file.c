@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -32,19 +33,32 @@ int page_file_read(const char *path, char **ret_content, bool *ret_ours)
 	return 0;
 }
 
-/* A second name for the content: it is there at every moment, under one name or two. */
+static bool is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return lstat(path, &a) == 0 && lstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/*
+ * A second name for the content: it is there at every moment, under one name or two. A run that was
+ * cut off may have given it that name.
+ */
 static int keep(const char *path, char *ret_kept, struct err *err)
 {
 	for (int i = 0; i < KEPT_MAX; i++) {
 		char number[8] = "";
+		int r;
 
 		if (i > 0)
 			snprintf(number, sizeof number, ".%d", i);
 		snprintf(ret_kept, PATH_MAX, "%s.before-instanced%s", path, number);
-		if (link(path, ret_kept) == 0)
+		r = link(path, ret_kept) < 0 ? -errno : 0;
+		if (r == 0 || (r == -EEXIST && is_same(path, ret_kept)))
 			return 0;
-		if (errno != EEXIST)
-			return err_set(err, -errno, "%s: cannot be kept as %s: %m", path, ret_kept);
+		if (r != -EEXIST)
+			return err_set(err, r, "%s: cannot be kept as %s: %m", path, ret_kept);
 	}
 	return err_set(err, -EEXIST, "%s: all names to keep it under are taken", path);
 }
@@ -63,12 +77,12 @@ int page_file_write(const char *path, const char *content, char *ret_kept, struc
 		r = keep(path, ret_kept, err);
 	else
 		r = file_make_parents(path);
-	if (r == 0)
-		r = file_write(path, content, strlen(content), 0644);
 	if (r < 0)
 		return ret_kept[0] ? r : err_set(err, r, "%s: %m", path);
 	/* Where the file system has no such attributes, the next page will be kept beside. */
-	if (digest_sha256(content, strlen(content), digest) == 0)
-		(void)setxattr(path, ATTRIBUTE, digest, DIGEST_HEX_SIZE - 1, 0);
-	return 0;
+	r = digest_sha256(content, strlen(content), digest);
+	if (r == 0)
+		r = file_write_with(path, content, strlen(content), 0644,
+			&(struct file_attribute){ATTRIBUTE, digest});
+	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
 }

@@ -18,7 +18,7 @@
 #include "host.h"
 #include "inside.h"
 #include "release-store.h"
-#include "source.h"
+#include "source-fetch.h"
 #include "spawn.h"
 #include "tree.h"
 

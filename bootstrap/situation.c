@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "ask.h"
+#include "clock.h"
 
 #define POLL (300ull * 1000)
 
@@ -79,22 +80,14 @@ bool situation_is_final(const struct situation *situation)
 		       situation->state->settled);
 }
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 void situation_look(const struct options *options, const struct config *config,
 	struct service *service, struct situation *ret_situation)
 {
-	uint64_t start = now();
+	uint64_t start = clock_boot();
 
 	look_once(options, config, service, ret_situation);
 	while (options->wait && !situation_is_final(ret_situation) &&
-		now() - start < options->wait_usec) {
+		clock_boot() - start < options->wait_usec) {
 		situation_clear(ret_situation);
 		(void)nanosleep(&(struct timespec){.tv_nsec = POLL * 1000}, NULL);
 		look_once(options, config, service, ret_situation);

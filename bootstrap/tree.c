@@ -38,6 +38,7 @@ struct walk {
 	uint64_t bytes;
 	struct digest *digest; /* tree_digest() */
 	int into;              /* tree_copy() */
+	const char *copy;      /* its name */
 	uid_t uid, from;       /* tree_own() */
 	gid_t gid;
 };
@@ -76,6 +77,13 @@ static int refuse(struct walk *walk, int code, const char *why)
 static int failed(struct walk *walk, int code)
 {
 	return refuse(walk, code, strerror(-code));
+}
+
+/* What fails is not the source. */
+static int not_copied(struct walk *walk, int code)
+{
+	return err_set(walk->err, code, "%s/%s cannot be copied to %s: %m", walk->root, walk->path,
+		walk->copy);
 }
 
 static int read_link(struct walk *walk, const struct entry *entry, char ret[static PATH_MAX])
@@ -293,7 +301,7 @@ static int copy_content(struct walk *walk, int from, int to)
 			ssize_t m = write(to, chunk + done, (size_t)(n - done));
 
 			if (m < 0)
-				return failed(walk, -errno);
+				return not_copied(walk, -errno);
 			done += m;
 		}
 		total += (uint64_t)n;
@@ -310,18 +318,18 @@ static int copy_entry(struct walk *walk, const struct entry *entry)
 	int r;
 
 	if (S_ISDIR(entry->st.st_mode))
-		return mkdirat(walk->into, walk->path, 0755) < 0 ? failed(walk, -errno) : 0;
+		return mkdirat(walk->into, walk->path, 0755) < 0 ? not_copied(walk, -errno) : 0;
 	if (S_ISLNK(entry->st.st_mode)) {
 		r = read_link(walk, entry, target);
 		if (r == 0 && symlinkat(target, walk->into, walk->path) < 0)
-			r = failed(walk, -errno);
+			r = not_copied(walk, -errno);
 		return r;
 	}
 	r = open_file(walk, entry, &from);
 	if (r < 0)
 		return r;
 	to = openat(walk->into, walk->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	return to < 0 ? failed(walk, -errno) : copy_content(walk, from, to);
+	return to < 0 ? not_copied(walk, -errno) : copy_content(walk, from, to);
 }
 
 int tree_copy(const char *root, const char *into, struct err *err)
@@ -336,6 +344,7 @@ int tree_copy(const char *root, const char *into, struct err *err)
 	if (r < 0)
 		return r;
 	walk->into = fd;
+	walk->copy = into;
 	return walk_tree(walk, root, err);
 }
 

@@ -5,9 +5,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <iconv.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <locale.h>
 #include <seccomp.h>
@@ -19,16 +17,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "identity.h"
 
-#define BLOCK     65536          /* read at once */
-#define BUFFER    (128u << 10)   /* of records */
-#define STACK_MAX (8ull << 20)   /* libarchive calls itself for a header of a header */
-#define NOBODY    ((uid_t)65534) /* also the group */
+#define BLOCK     65536        /* read at once */
+#define BUFFER    (128u << 10) /* of records */
+#define STACK_MAX (8ull << 20) /* libarchive calls itself for a header of a header */
 
 struct reading {
 	struct archive *archive;
@@ -168,19 +165,6 @@ static int close_others(int one, int other)
 	return 0;
 }
 
-/* Without the right to change it (as in our unit) the user stays; without capabilities, too. */
-static int give_up_identity(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
-
-	if ((setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-		    setresuid(NOBODY, NOBODY, NOBODY) < 0) &&
-		errno != EPERM && errno != EINVAL)
-		return -errno;
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
-}
-
 /* Signals are for the parent, but those that its limits and its filter end it with. */
 static int set_signals(void)
 {
@@ -251,7 +235,7 @@ int unpack_read_confine(int archive, int records, pid_t parent)
 	if (r == 0)
 		r = limit_resources();
 	if (r == 0)
-		r = give_up_identity();
+		r = identity_give_up(IDENTITY_NOBODY, IDENTITY_NOBODY);
 	if (r == 0)
 		r = set_signals();
 	if (r == 0)

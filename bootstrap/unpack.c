@@ -27,6 +27,7 @@ struct unpacking {
 	struct err *err;
 	unsigned strip;
 	int into;
+	const char *place; /* its name */
 	size_t entries, made;
 	struct unpack_sizes sizes;
 	struct unpack_verdict verdict; /* on the entry that has come last */
@@ -157,7 +158,8 @@ static int refuse(struct unpacking *u, int code, const char *why)
 
 static int failed(struct unpacking *u, int code)
 {
-	return refuse(u, code, strerror(-code));
+	return err_set(u->err, code, "%s: entry %s cannot be made in %s: %m", u->name,
+		u->verdict.path, u->place);
 }
 
 /* Opens the directory that holds the entry, made as needed; no component may be a link. */
@@ -405,6 +407,7 @@ int unpack_follow(int records, uint64_t packed, const char *name, unsigned strip
 	u->err = err;
 	u->strip = strip;
 	u->into = directory;
+	u->place = into;
 	u->sizes.packed = packed;
 	u->file = -1;
 	u->records = records;

@@ -43,6 +43,10 @@ struct drain {
 int drain_read(const char *state, struct drain *ret_drain, struct err *err);
 int drain_write(const char *state, const struct drain *drain, struct err *err);
 
+/* The same of the file's text, and that text (the caller frees; NULL: no memory). */
+int drain_parse(const char *text, size_t length, struct drain *ret_drain);
+char *drain_text(const struct drain *drain);
+
 /* "none", "draining", "stopping", "drained", "undrained". */
 const char *drain_phase_name(enum drain_phase phase);
 

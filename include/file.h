@@ -19,11 +19,22 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 /* Reads up to `max` bytes that `fd` (a pipe, a file) gives until its end; as file_read(). */
 int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
 
+#define FILE_TEMPORARY ".instanced-new" /* the end of the name of what is being written */
+
 /*
  * Replaces `path` as a whole: a temporary beside it, fsync, rename, fsync of the directory. A
- * reader, or a crash at any point, finds the old content or the new one.
+ * reader, or a crash at any point, finds the old content or the new one. One writer at a time for
+ * each path: the next one removes what a writer that was killed has left.
  */
 int file_write(const char *path, const void *data, size_t length, mode_t mode);
+
+struct file_attribute {
+	const char *name, *value; /* as "user.NAME" (xattr(7)), and text */
+};
+
+/* The same with an attribute, which comes with the content; without, where there are none. */
+int file_write_with(const char *path, const void *data, size_t length, mode_t mode,
+	const struct file_attribute *attribute);
 
 /* Whether the file has just this content. No file: false. */
 bool file_equals(const char *path, const void *data, size_t length);

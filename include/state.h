@@ -86,6 +86,9 @@ int state_write(const struct state *state, const char *directory, struct err *er
 
 /* -ENOENT: there is none yet; -EBADMSG: not readable as state, or of another version. */
 int state_read(const char *directory, struct state **ret_state, struct err *err);
+
+/* The same of the file's text. Pure but for memory. */
+int state_parse(const char *text, size_t length, struct state **ret_state);
 struct state *state_free(struct state *state);
 
 /* Adds a moment. Beyond the maximum it is left out. */

@@ -68,6 +68,8 @@ struct volume {
 	dev_t number;
 	uint64_t diskseq; /* 0 unknown (kernel < 5.15) */
 	uint64_t size;    /* bytes */
+	uint64_t written; /* sectors that this machine has written or discarded so far; 0 also
+			     where the kernel does not count (queue/iostats) */
 
 	/* use */
 	bool root_disk, read_only;

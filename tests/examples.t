@@ -85,6 +85,13 @@ for example in launch-template.json cloudformation.yaml; do
 	fi
 done
 
+name="scaling-policy.json: botocore knows every parameter, and the metric is the group's"
+if $python -c 'import botocore, yaml' 2>/dev/null; then
+	passes "$name" "$top/tests/examples-aws" scaling-policy.json
+else
+	skip "$name" "python3-botocore or python3-yaml is not installed"
+fi
+
 # -- HCL --
 
 formatted() { # FILE: packer's reader and formatter are of the language, not of Packer

@@ -13,6 +13,8 @@
 #include "network.h"
 #include "tap.h"
 
+static struct listeners none;
+
 static void test_weight(void)
 {
 	static const struct {
@@ -147,7 +149,7 @@ static void test_sockets(void)
 	size_t before, told = 0;
 	struct err err;
 
-	is_int(agent_check_new(event, "127.0.0.1:0", &check, &err), 0, "it listens");
+	is_int(agent_check_new(event, &none, "127.0.0.1:0", &check, &err), 0, "it listens");
 	(void)agent_check_address(check, address);
 	fd = client_to(address);
 	is_str(hear(fd, 2000), "ready down #starting\n closed", "before it knows, it is starting");
@@ -204,14 +206,15 @@ static void test_unix(void)
 	if (!mkdtemp(directory))
 		printf("Bail out! cannot make a directory\n"), exit(1);
 	snprintf(address, sizeof address, "unix:%s/a", directory);
-	is_int(agent_check_new(event, address, &check, &err), 0, "it listens on a unix socket");
+	is_int(agent_check_new(event, &none, address, &check, &err), 0,
+		"it listens on a unix socket");
 	agent_check_update(check, STATUS_DRAINING, 0);
 	fd = client_to(address);
 	is_str(hear(fd, 2000), "drain\n closed", "and answers there");
 	close(fd);
 	agent_check_free(check);
 	is_int(rmdir(directory), 0, "whose file is gone afterwards");
-	is_int(agent_check_new(event, "unix:/nonexistent/a", &check, &err), -ENOENT,
+	is_int(agent_check_new(event, &none, "unix:/nonexistent/a", &check, &err), -ENOENT,
 		"where it cannot listen it says so");
 	is_str(err.text,
 		"agent_check: cannot listen on unix:/nonexistent/a: No such file or directory",

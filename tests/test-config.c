@@ -465,6 +465,9 @@ static const struct {
 		"that xfs takes"},
 	{"an app without a source", "[app a]\nrun = x\n",
 		"test.conf:2: [app a] source: is missing"},
+	{"a source of git with a blank", "[app a]\nsource = git+https://example.org/a b\n",
+		"test.conf:2: [app a] source: \"git+https://example.org/a b\" is not git+"
+		"https://HOST/PATH#REF, git+file:///PATH#REF, file:///PATH, https://… or s3://…"},
 	{"an archive from https: that is not pinned",
 		"[app a]\nrun = x\nsource = https://example.org/x.tar.gz\n",
 		"test.conf:2: [app a] sha256: " NOT_PINNED},

@@ -102,6 +102,10 @@ static void test_parse_waiting(void)
 				0 &&
 			pressure.some.available && !pressure.full.available,
 		"an older kernel has no `full` for the processors");
+	ok(load_parse_pressure("some avg10=1 avg60=0 avg300=0\nfull avg10=50 avg60=", &pressure) ==
+				0 &&
+			!pressure.full.available && pressure.full.avg10 == 0,
+		"half a line says nothing");
 	ok(load_parse_pressure("", &pressure) == -EBADMSG &&
 			load_parse_pressure("some avg10=101 avg60=0 avg300=0\n", &pressure) ==
 				-EBADMSG &&

@@ -5,35 +5,44 @@
 #include "fake-http.h"
 #include "tap.h"
 
-static const struct config_lifecycle config = {.maintenance = true};
-
-static void count(void *userdata)
-{
-	++*(int *)userdata;
-}
-
 /* What every instance has. */
 #define IT_IS                                                                                      \
 	{                                                                                          \
 		.url = "meta-data/instance-id", .status = 200, .body = "i-1"                       \
 	}
 
-/* Turns the loop for as long as the first questions may take. */
-static void turn(sd_event *event)
-{
-	uint64_t end = fake_now() + NOTICES_START_USEC + 250000, now;
-
-	while ((now = fake_now()) < end)
-		(void)sd_event_run(event, end - now);
-}
+static const struct config_lifecycle config = {.maintenance = true};
 
 struct stage {
 	sd_event *event;
 	struct http *http;
 	struct imds *imds;
 	struct notices *notices;
-	int changes;
+	int changes, troubles, reliefs;
+	char words[256];
 };
+
+static void on_change(void *userdata)
+{
+	((struct stage *)userdata)->changes++;
+}
+
+static void on_trouble(const char *words, void *userdata)
+{
+	struct stage *stage = userdata;
+
+	stage->troubles += words != NULL;
+	stage->reliefs += words == NULL;
+	snprintf(stage->words, sizeof stage->words, "%s", words ? words : "");
+}
+
+static void turn(sd_event *event, uint64_t usec)
+{
+	uint64_t end = fake_now() + usec, now;
+
+	while ((now = fake_now()) < end)
+		(void)sd_event_run(event, end - now);
+}
 
 static struct stage *begin(struct stage *stage, bool spot)
 {
@@ -41,10 +50,10 @@ static struct stage *begin(struct stage *stage, bool spot)
 	(void)sd_event_new(&stage->event);
 	(void)http_new(stage->event, &stage->http);
 	(void)imds_new(stage->event, stage->http, "http://imds", &stage->imds);
-	is_int(notices_new(stage->event, stage->imds, spot, &config, count, &stage->changes,
+	is_int(notices_new(stage->event, stage->imds, spot, &config, on_change, on_trouble, stage,
 		       &stage->notices),
 		0, "notices are watched");
-	turn(stage->event);
+	turn(stage->event, NOTICES_START_USEC + 250000); /* as long as the first questions take */
 	return stage;
 }
 
@@ -85,21 +94,6 @@ static void test_on_demand(void)
 	end(&stage);
 }
 
-static void test_spot(void)
-{
-	struct stage stage;
-
-	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
-		{.url = "spot/instance-action",
-			.status = 200,
-			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
-		IT_IS, {.status = 404});
-	begin(&stage, true);
-	is_int((int)fake_n_requests, 8, "a Spot Instance asks for four things");
-	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and hears of its end");
-	end(&stage);
-}
-
 static void test_failures(void)
 {
 	struct stage stage;
@@ -130,10 +124,60 @@ static void test_failures(void)
 	is_int(stage.changes, 0, "nor does an end in the middle of questions");
 }
 
+/* A Spot Instance has four sources, of which three are asked every 5 s. */
+static void test_trouble(void)
+{
+	struct stage stage;
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.times = 4, .status = 200, .body = "<html>"},
+		{.url = "spot/instance-action",
+			.status = 200,
+			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
+		IT_IS, {.status = 404});
+	begin(&stage, true);
+	is_int((int)fake_n_requests, 8,
+		"a Spot Instance asks for a token, four things, and who says 404 to three");
+	is_int(stage.troubles, 1, "when all fail, that is said, once");
+	ok(strstr(stage.words, "metadata service: ") != NULL, "with the reason");
+	turn(stage.event, 5200000);
+	is_int(stage.reliefs, 1, "a good answer ends it, which is said, too");
+	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and what it says, stands");
+	is_int((int)notices_counted(stage.notices, NOTICE_SPOT).asked, 2,
+		"the question came at its interval");
+	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).asked, 1,
+		"as did that about maintenance, which is not due yet");
+	end(&stage);
+}
+
+static void test_interval(void)
+{
+	static const struct {
+		enum notice_kind kind;
+		bool absent, blocked;
+		int seconds;
+	} vectors[] = {
+		{NOTICE_LIFECYCLE, false, false, 5},
+		{NOTICE_LIFECYCLE, true, false, 60},
+		{NOTICE_LIFECYCLE, false, true, 60},
+		{NOTICE_SPOT, true, false, 5},
+		{NOTICE_SPOT, true, true, 60},
+		{NOTICE_MAINTENANCE, false, false, 60},
+		{NOTICE_MAINTENANCE, false, true, 60},
+	};
+
+	for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
+		is_int((int)(notices_interval(
+				     vectors[i].kind, vectors[i].absent, vectors[i].blocked) /
+			       1000000),
+			vectors[i].seconds, "a source is asked at its interval");
+}
+
 int main(void)
 {
 	test_on_demand();
-	test_spot();
 	test_failures();
+	test_trouble();
+	test_interval();
 	return done_testing();
 }

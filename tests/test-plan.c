@@ -270,6 +270,10 @@ static void test_half_made(void)
 	disk->probed = false;
 	plans("! volume data mount: " DISK " (cannot be read: )", "and not without reading it");
 	disk->probed = true;
+	strcpy(disk->type, "ext4");
+	plans("! volume data mount: " DISK " (holds ext4, configuration asks for xfs: left alone)",
+		"and of what configuration asks for");
+	strcpy(disk->type, "xfs");
 	strcpy(disk->in_use, "held by dm-0");
 	plans("! volume data mount: " DISK " (is in use: held by dm-0)", "nor when it is used");
 	disk->in_use[0] = '\0';
@@ -438,6 +442,13 @@ static void test_instance_store(void)
 			plan->steps[0].sign == PLAN_CREATE && plan->steps[2].volume == &disks[0] &&
 			plan->steps[3].sign == PLAN_KEEP,
 		"a disk that is mounted stays with its section");
+	machine(STORE("a", "/a"));
+	attach_store();
+	attach_store();
+	mounted(0, &disks[1], "xfs");
+	planned();
+	ok(plan->n == 2 && plan->steps[0].volume == &disks[1] && plan->steps[1].sign == PLAN_KEEP,
+		"even if another comes first");
 	machine(STORE("a", "/a"));
 	strcpy(attach_store()->mount, "/mnt");
 	attach_store();
@@ -744,6 +755,49 @@ static void test_app_files(void)
 	planned();
 	ok(plan->n == 1 && plan->steps[0].sign == PLAN_WAIT, "and so does a first release");
 	metadata = &identity;
+	web(R1, R1, R1);
+	metadata = NULL;
+	planned();
+	ok(plan->n == 3 && plan->steps[1].sign == PLAN_WAIT && plan->steps[2].sign == PLAN_KEEP,
+		"one that runs goes on without metadata");
+	metadata = &identity;
+}
+
+/* Two templates. */
+static void two_files(const char *first)
+{
+	char paths[2][32] = {"/tmp/test-plan-XXXXXX", "/tmp/test-plan-XXXXXX"}, text[512];
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *content = i ? "{{hostname}}" : first;
+		int fd = mkstemp(paths[i]);
+
+		if (fd < 0 || write(fd, content, strlen(content)) < 0)
+			abort();
+		(void)close(fd);
+	}
+	snprintf(text, sizeof text, APP "files.one = %s\nfiles.two = %s\n", paths[0], paths[1]);
+	machine(text);
+	(void)unlink(paths[0]);
+	(void)unlink(paths[1]);
+}
+
+static void test_app_two_files(void)
+{
+	two_files("{{instance-id}}");
+	web(R1, R1, R1);
+	planned();
+	ok(plan->n == 3 && plan->steps[1].op == PLAN_OP_FILES &&
+			strcmp(plan->steps[1].what, "one") == 0,
+		"of two files that differ the first is named");
+	two_files("");
+	free(config->apps[0].file_texts[0]);
+	config->apps[0].file_texts[0] = strdup("{{"); /* as one that grows too long */
+	web(R1, R1, NULL);
+	planned();
+	ok(plan->n == 3 && plan->steps[1].op == PLAN_OP_FILES &&
+			plan->steps[1].sign == PLAN_REFUSE && plan->steps[2].sign == PLAN_CREATE,
+		"a template that cannot be rendered is refused, and the app runs as it is");
 }
 
 static void test_app_link(void)
@@ -793,6 +847,36 @@ static void test_app_after(void)
 	planned();
 	ok(plan->n == 3 && plan->steps[1].sign == PLAN_KEEP && plan->steps[2].sign == PLAN_KEEP,
 		"an app that runs goes on without its volume");
+}
+
+/* With a volume that comes first. */
+static void test_app_change_after(void)
+{
+	machine(DATA APP);
+	attach("sdf");
+	web("r2", "r1", "r1");
+	planned();
+	ok(plan->n == 5 && plan->steps[2].sign == PLAN_CHANGE &&
+			strstr(plan->steps[2].reason, "; after [volume data]"),
+		"a new release comes after it, too");
+	machine(DATA APP "path = /data\n");
+	attach("sdf");
+	web("r2", "", NULL);
+	planned();
+	ok(plan->n == 5 && plan->steps[2].after == &config->volumes[0],
+		"an app that is the mount point comes after it");
+	mounted(0, &disks[0], "xfs");
+	planned();
+	ok(plan->n == 5 && plan->steps[2].sign == PLAN_CREATE && !plan->steps[2].after,
+		"and not when it is mounted");
+	machine(DATA APP);
+	mounted(0, attach("sdg"), "xfs");
+	attach("sdf");
+	web("r2", "", NULL);
+	planned();
+	ok(plan->n == 4 && plan->steps[0].sign == PLAN_REFUSE && plan->steps[1].sign == PLAN_WAIT &&
+			plan->steps[1].after == &config->volumes[0],
+		"an app does not go to another disk at that mount point");
 }
 
 static void test_app_optional(void)
@@ -864,6 +948,23 @@ static void test_after_packages(void)
 	planned();
 	ok(plan->steps[1].sign == PLAN_CREATE && !plan->steps[1].after_packages,
 		"an app is tried without packages that failed");
+}
+
+static void test_awaits_no_packages(void)
+{
+	machine(PACKAGES APP);
+	web("", "", NULL);
+	inventory.packages.missing[1] = true;
+	memset(inventory.apps[0].wanted_err.text, 'x',
+		sizeof inventory.apps[0].wanted_err.text - 1);
+	planned();
+	ok(plan->steps[1].sign == PLAN_WAIT && plan->steps[1].after_packages &&
+			strlen(plan->steps[1].reason) == sizeof plan->steps[1].reason - 1,
+		"a long reason stays whole");
+	err_set(&inventory.packages.unknown, -ENOENT, "none of apt-get, dnf and yum is here");
+	planned();
+	ok(plan->steps[1].sign == PLAN_REFUSE && !plan->steps[1].after_packages,
+		"what nothing can install is not waited for");
 }
 
 static void test_volume_after_packages(void)
@@ -1117,8 +1218,13 @@ static void test_clone(void)
 	fill(clone, "xfs", "data");
 	ok(!clone_option(1), "two file systems are no clones");
 	strcpy(origin->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3341");
+	strcpy(clone->uuid, "1b671a64-40d5-491e-99b0-da01ff1f3342");
+	ok(!clone_option(1), "nor are two of other UUIDs");
 	strcpy(clone->uuid, origin->uuid);
 	is_str(clone_option(1), "nouuid", "a clone of an XFS is mounted beside its origin");
+	strcpy(clone->type, "ext4");
+	ok(!clone_option(0), "one of another type is none");
+	strcpy(clone->type, "xfs");
 	mounted(0, origin, "xfs");
 	is_str(clone_option(1), "nouuid", "also when that is mounted already");
 	inventory.n_volumes = 1;
@@ -1219,11 +1325,14 @@ int main(void)
 	test_app_drained();
 	test_app_proof();
 	test_app_files();
+	test_app_two_files();
 	test_app_link();
 	test_app_after();
+	test_app_change_after();
 	test_app_optional();
 	test_packages();
 	test_after_packages();
+	test_awaits_no_packages();
 	test_volume_after_packages();
 	test_converges();
 	test_converges_late();

@@ -359,6 +359,8 @@ static void test_media(void)
 			"who wants what there is not gets text"},
 		{"application/*;q=0.5, text/*;q=0.4", MEDIA_OPENMETRICS, "a group is enough"},
 	};
+	static const char text[] = "text/plain";
+	char many[REQUEST_RANGES_MAX + sizeof text];
 	const unsigned of_instance = 1u << MEDIA_JSON | 1u << MEDIA_TEXT | 1u << MEDIA_HTML;
 	const unsigned of_metrics = 1u << MEDIA_TEXT | 1u << MEDIA_OPENMETRICS;
 
@@ -373,6 +375,14 @@ static void test_media(void)
 			name);
 	}
 	is_int(request_media((struct span){NULL, 0}, of_instance), MEDIA_JSON, "no Accept at all");
+	memset(many, ',', sizeof many);
+	memcpy(many + REQUEST_RANGES_MAX - 1, text, sizeof text - 1);
+	is_int(request_media((struct span){many, sizeof many}, of_instance), MEDIA_TEXT,
+		"the last range that counts");
+	memset(many, ',', sizeof many);
+	memcpy(many + REQUEST_RANGES_MAX, text, sizeof text - 1);
+	is_int(request_media((struct span){many, sizeof many}, of_instance), MEDIA_JSON,
+		"and the first that does not");
 	FOREACH_ELEMENT (i, of_scrapers) {
 		struct span accept = {of_scrapers[i].accept, strlen(of_scrapers[i].accept)};
 

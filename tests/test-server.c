@@ -28,8 +28,8 @@ static struct fixture {
 	struct server *server;
 	struct response small, big;
 	char address[LISTENER_ADDRESS_MAX];
-	int family; /* of the last peer */
-	unsigned calls;
+	int family;           /* of the last peer */
+	unsigned calls, late; /* how many, and how many up to "/late" */
 } f;
 
 static const struct response *handle(
@@ -39,10 +39,14 @@ static const struct response *handle(
 
 	fixture->calls++;
 	fixture->family = peer->sa_family;
+	if (request_path_is(request, "/late"))
+		fixture->late = fixture->calls;
 	if (request_path_is(request, "/big"))
 		return response_touch(&fixture->big);
 	return request_path_is(request, "/") ? response_touch(&fixture->small) : NULL;
 }
+
+static struct listeners none;
 
 static const struct server_limits limits = {
 	.max_connections = 8,
@@ -60,7 +64,7 @@ static void set_up_on(const struct server_limits *l, const char *address)
 		body[i] = (char)('a' + i % 23);
 	f = (struct fixture){0};
 	if (sd_event_new(&f.event) < 0 || server_new(f.event, l, handle, &f, &f.server) < 0 ||
-		server_listen(f.server, address, &err) < 0 ||
+		server_listen(f.server, &none, address, &err) < 0 ||
 		response_render(&f.small, 200, "text/plain", "X-A: b\r\n", "hello", 5) < 0 ||
 		response_render(&f.big, 200, "text/plain", NULL, body, BIG) < 0 ||
 		server_address(f.server, 0, f.address) < 0) {
@@ -249,6 +253,31 @@ static void test_pipelining(void)
 	tear_down();
 }
 
+static void test_flood(void)
+{
+	static char many[200 * sizeof GET("/")];
+	const char *text, *end;
+	int flood, newcomer, answers = 0;
+
+	for (int i = 0; i < 200; i++)
+		strcat(many, GET("/"));
+	set_up();
+	flood = client();
+	newcomer = client();
+	(void)!send(flood, many, strlen(many), 0);
+	(void)!send(newcomer, GET("/late"), strlen(GET("/late")), 0);
+	text = hear_until_end(flood, 200, &end);
+	ok(f.late > 0 && f.late < 40, "who sends many requests at once makes nobody wait");
+	while ((text = strstr(text, "\r\n\r\nhello"))) {
+		answers++;
+		text++;
+	}
+	is_int(answers, 200, "and they are all answered");
+	(void)close(flood);
+	(void)close(newcomer);
+	tear_down();
+}
+
 static void test_deadlines(void)
 {
 	const char *text = "", *end = "open";
@@ -294,7 +323,7 @@ static void test_deadlines(void)
 static void test_cap(void)
 {
 	struct server_limits few = limits;
-	int idle, first, second, newcomer, last;
+	int idle, more[2], first, second, newcomer, last;
 
 	few.max_connections = 3;
 	set_up_on(&few, "127.0.0.1:0");
@@ -322,6 +351,26 @@ static void test_cap(void)
 	(void)close(second);
 	(void)close(newcomer);
 	(void)close(last);
+	tear_down();
+
+	few.max_connections = 4;
+	set_up_on(&few, "127.0.0.1:0");
+	idle = client();
+	say(idle, GET("/"));
+	for (size_t i = 0; i < 2; i++)
+		say(more[i] = client(), GET("/"));
+	second = client();
+	say(second, "GET / ");
+	newcomer = client();
+	say(newcomer, "GET / ");
+	(void)hear(idle);
+	ok(strcmp(end_of(idle, 0), "open") != 0, "where most are idle the longest idle goes");
+	is_str(end_of(second, 0), "open", "and no crowd of idle ones ends who has just begun");
+	(void)close(idle);
+	(void)close(more[0]);
+	(void)close(more[1]);
+	(void)close(second);
+	(void)close(newcomer);
 	tear_down();
 
 	few.max_connections = 1;
@@ -510,7 +559,7 @@ static void test_local(void)
 	is_str(hear_until_end(fd, SLOW, &end), "", "and closed without a word");
 	is_str(end, "closed", "at the deadline for a head");
 	(void)close(fd);
-	is_int(server_listen(f.server, address, &err), -EADDRINUSE,
+	is_int(server_listen(f.server, &none, address, &err), -EADDRINUSE,
 		"a socket in use is left alone");
 	ok(strstr(err.text, address), "and named");
 	tear_down();
@@ -534,7 +583,7 @@ static void test_local(void)
 
 	set_up();
 	fd = open(file, O_CREAT | O_WRONLY, 0600);
-	is_int(server_listen(f.server, address, &err), -EADDRINUSE, "any other file is not");
+	is_int(server_listen(f.server, &none, address, &err), -EADDRINUSE, "any other file is not");
 	(void)close(fd);
 	(void)unlink(file);
 	(void)rmdir(path);
@@ -548,12 +597,13 @@ static void test_listening(void)
 	int fd, listener;
 
 	set_up();
-	is_int(server_listen(f.server, f.address, &err), -EADDRINUSE, "a port in use is refused");
+	is_int(server_listen(f.server, &none, f.address, &err), -EADDRINUSE,
+		"a port in use is refused");
 	ok(strstr(err.text, f.address) && strstr(err.text, "in use"), "by name");
-	is_int(server_listen(f.server, "localhost:80", &err), -EINVAL, "a bad address too");
+	is_int(server_listen(f.server, &none, "localhost:80", &err), -EINVAL, "a bad address too");
 	ok(strstr(err.text, "expected ADDRESS:PORT"), "with what was expected");
 
-	if (server_listen(f.server, "[::]:0", &err) == 0) {
+	if (server_listen(f.server, &none, "[::]:0", &err) == 0) {
 		(void)server_address(f.server, 1, both);
 		(void)snprintf(address, sizeof address, "127.0.0.1%s", strrchr(both, ':'));
 		fd = client_to(address);
@@ -579,6 +629,33 @@ static void test_listening(void)
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "and served");
 	(void)close(fd);
 	is_int(server_address(f.server, 9, address), -ENOENT, "there is no tenth listener");
+	tear_down();
+}
+
+/* Another server goes on where one ends, with who has connected meanwhile. */
+static void test_handing_over(void)
+{
+	struct listeners kept = {0};
+	char before[LISTENER_ADDRESS_MAX];
+	int fd;
+
+	set_up();
+	strcpy(before, f.address);
+	(void)server_listen(f.server, &none, "unix:/tmp/test-server-kept", NULL);
+	server_keep_listeners(f.server, &kept);
+	is_int((long)kept.n, 2, "a server that ends gives its listeners away");
+	fd = client();
+	(void)!send(fd, GET("/"), strlen(GET("/")), 0);
+	server_free(f.server);
+	(void)server_new(f.event, &limits, handle, &f, &f.server);
+	is_int(server_listen(f.server, &kept, "127.0.0.1:0", NULL), 0, "another one takes it");
+	(void)server_address(f.server, 0, f.address);
+	is_str(f.address, before, "which is the same");
+	ok(begins(hear(fd), "HTTP/1.1 200 "), "and answers who has come between them");
+	(void)close(fd);
+	is_int((long)kept.n, 1, "what it has no use for stays");
+	listeners_close(&kept, 0);
+	ok(access("/tmp/test-server-kept", F_OK) < 0, "until it is closed");
 	tear_down();
 }
 
@@ -611,15 +688,15 @@ static void test_drain(void)
 
 static void test_out_of_files(void)
 {
-	struct rlimit before, none;
+	struct rlimit before, few;
 	clock_t start;
 	int fd;
 
 	set_up();
 	fd = client();
 	(void)getrlimit(RLIMIT_NOFILE, &before);
-	none = (struct rlimit){.rlim_cur = (rlim_t)fd + 1, .rlim_max = before.rlim_max};
-	(void)setrlimit(RLIMIT_NOFILE, &none);
+	few = (struct rlimit){.rlim_cur = (rlim_t)fd + 1, .rlim_max = before.rlim_max};
+	(void)setrlimit(RLIMIT_NOFILE, &few);
 	(void)!send(fd, GET("/"), strlen(GET("/")), 0);
 	start = clock();
 	pump(500);
@@ -637,6 +714,7 @@ int main(void)
 	static void (*const tests[])(void) = {
 		test_answers,
 		test_pipelining,
+		test_flood,
 		test_deadlines,
 		test_cap,
 		test_slow_reader,
@@ -644,6 +722,7 @@ int main(void)
 		test_refusals,
 		test_local,
 		test_listening,
+		test_handing_over,
 		test_drain,
 		test_out_of_files,
 	};

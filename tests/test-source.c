@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "../bootstrap/source.h"
 #include "../bootstrap/tree.h"
+#include "source.h"
 #include "tap.h"
 
 #define COMMIT "0123456789abcdef0123456789abcdef01234567"
@@ -79,6 +79,8 @@ static const struct {
 
 int main(void)
 {
+	static char endless[PATH_MAX + 1];
+
 	FOREACH_ELEMENT (i, sources) {
 		struct source source = {.place = "untouched"};
 		struct err err = {""};
@@ -96,6 +98,9 @@ int main(void)
 			printf("# %d, place %s, ref %s, %s\n", r, source.place, source.ref,
 				err.text);
 	}
+	memset(endless, 'x', sizeof endless - 1);
+	memcpy(endless, "file:/", 6);
+	ok(source_parse(endless, &(struct source){0}, NULL) == -EINVAL, "longer than any path");
 	FOREACH_ELEMENT (i, links) {
 		char name[128];
 

@@ -292,7 +292,8 @@ static void test_mounts(void)
 		"41 22 0:45 / /btr rw - btrfs /dev/loop4 rw,space_cache=v2\n"
 		"42 22 7:5 / /with\\040blank rw - ext4 /dev/loop5 rw\n"
 		"43 22 7:6 / /twice rw - ext4 /dev/loop6 rw\n"
-		"44 43 7:7 / /twice rw - ext4 /dev/loop7 rw\n";
+		"44 43 7:7 / /twice rw - ext4 /dev/loop7 rw\n"
+		"45 22 7:8 / /short\\1 rw - ext4 /dev/loop8 rw\n";
 
 	ok(mounts_show(table, "/data", makedev(7, 3), "/dev/loop3"), "a mounted disk is seen");
 	ok(!mounts_show(table, "/data", makedev(7, 4), "/dev/loop4"), "another disk is not it");
@@ -301,6 +302,8 @@ static void test_mounts(void)
 		"btrfs is known by its node, its number being anonymous");
 	ok(mounts_show(table, "/with blank", makedev(7, 5), "/dev/loop5"),
 		"octal escapes are understood");
+	ok(mounts_show(table, "/short\\1", makedev(7, 8), "/dev/loop8"),
+		"less than three digits are no escape");
 	ok(!mounts_show(table, "/twice", makedev(7, 6), "/dev/loop6"),
 		"what is hidden by another mount is not mounted");
 	ok(!mounts_show("", "/data", makedev(7, 3), "/dev/loop3"), "an empty table shows nothing");

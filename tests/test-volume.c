@@ -56,6 +56,8 @@ static void test_identify(void)
 			""},
 		{"instance store with a name", 0x1d0f, STORE, "AWS01234567", "ephemeral0:sdh", '\0',
 			VOLUME_INSTANCE_STORE, "sdh", ""},
+		{"instance store with nothing but a name", 0x1d0f, STORE, "AWS01234567", "sdh",
+			'\0', VOLUME_INSTANCE_STORE, "sdh", ""},
 		{"instance store without a name", 0x1d0f, STORE, "AWS01234567", "ephemeral0:none",
 			'\0', VOLUME_INSTANCE_STORE, "", ""},
 		{"instance store, a serial like a volume's", 0x1d0f, STORE, "vol01234567",
@@ -93,6 +95,12 @@ static void test_matches(void)
 				   silent = {.node = "/dev/nvme2n1", .kind = VOLUME_EBS},
 				   store = {.node = "/dev/nvme3n1", .kind = VOLUME_INSTANCE_STORE},
 				   xen = {.node = "/dev/xvdf", .kind = VOLUME_XEN},
+				   told = {.node = "/dev/xvdf",
+					   .kind = VOLUME_XEN,
+					   .mapping = "sdg"},
+				   odd = {.node = "/dev/nvme4n1",
+					   .kind = VOLUME_EBS,
+					   .mapping = "disk1"},
 				   loop = {.node = "/dev/loop3"};
 	static const struct {
 		const char *name;
@@ -128,6 +136,8 @@ static void test_matches(void)
 		{"an empty ID matches no volume without one", &silent, {.volume_id = ""}, NULL,
 			VOLUME_NO_MATCH},
 		{"no ID in the word", &silent, {.volume_id = "vol-"}, NULL, VOLUME_NO_MATCH},
+		{"no ID in the word, of a volume that has one", &f, {.volume_id = "vol-"}, NULL,
+			VOLUME_NO_MATCH},
 		{"instance store", &store, {.instance_store = true}, NULL, VOLUME_MATCH},
 		{"EBS is no instance store", &f, {.instance_store = true}, NULL, VOLUME_NO_MATCH},
 		{"a loop device is no instance store", &loop, {.instance_store = true}, NULL,
@@ -137,6 +147,12 @@ static void test_matches(void)
 		{"Xen by node", &xen, {.device = "/dev/xvdf"}, "/dev/xvdf", VOLUME_MATCH},
 		{"Xen, a stale link", &xen, {.device = "/dev/sdg"}, "/dev/xvdf", VOLUME_CONFLICT},
 		{"Xen, another", &xen, {.device = "/dev/sdg"}, NULL, VOLUME_NO_MATCH},
+		{"Xen, a volume that says its name", &told, {.device = "/dev/sdg"}, NULL,
+			VOLUME_MATCH},
+		{"and so is not that of its node", &told, {.device = "/dev/sdf"}, "/dev/xvdf",
+			VOLUME_CONFLICT},
+		{"a mapping that is no attachment name", &odd, {.device = "/dev/sdf"}, NULL,
+			VOLUME_NO_MATCH},
 		{"loop device", &loop, {.device = "/dev/loop3"}, "/dev/loop3", VOLUME_MATCH},
 		{"another loop device", &loop, {.device = "/dev/loop4"}, "/dev/loop4",
 			VOLUME_NO_MATCH},
@@ -161,6 +177,12 @@ static void test_xen_names(void)
 	is_int((long long)volume_xen_names("/dev/nvme1n1", names), 0, "nvme1n1 has none");
 	is_int((long long)volume_xen_names("sd", names), 0, "a name without a letter has none");
 	is_int((long long)volume_xen_names("sdfoo", names), 0, "a word has none");
+	is_int((long long)volume_xen_names("sdf1p", names), 0, "nor what goes on behind a number");
+	is_int((long long)volume_xen_names(
+		       "sdf000000000000000000000000000000000000000000000000000000"
+		       "000000000000000000",
+		       names),
+		0, "nor what has no room");
 }
 
 static struct volume blank_volume(void)
@@ -281,10 +303,29 @@ static void test_places(void)
 	ok(has_place(100ull << 30, 8192ull << 10), "ext4 group 1, 1 KiB blocks (at 8193 KiB)");
 	ok(has_place(100ull << 30, 25ull << 30), "XFS group 1 of 4 of 100 GiB");
 	ok(has_place(5ull << 40, 268435455ull * 4096), "XFS group 1 of 5 TiB");
+	ok(has_place(100ull << 30, 25664 * 512), "FAT32's second table, clusters of 32 KiB");
+	ok(has_place(8ull << 30, 16392 / 8 * 4096), "FAT32's second table, clusters of 4 KiB");
+	ok(has_place(100ull << 30, 33632256), "the root node of reiserfs");
+	ok(has_place(1ull << 30, 81920000), "what mkapfs writes");
+	ok(has_place(1ull << 30, (1ull << 30) - 3088 * 512),
+		"Promise RAID, 3087 sectors from the end");
+}
+
+static void test_size_text(void)
+{
+	char text[VOLUME_SIZE_TEXT_MAX];
+
+	volume_size_text(100ull << 30, text);
+	is_str(text, "100 GiB", "a size as a person reads it");
+	volume_size_text(512, text);
+	is_str(text, "512 B", "a small one");
+	volume_size_text(UINT64_MAX, text);
+	is_str(text, "1.638e+04 PiB", "the largest");
 }
 
 int main(void)
 {
+	test_size_text();
 	test_identify();
 	test_matches();
 	test_xen_names();

@@ -2,7 +2,8 @@
 /*
  * Whatever kernel AIO does, the verdict of zero_check() is that of reading one by one. Between it
  * and the kernel stands a syscall() of our own, which takes few reads, brings events singly, spoils
- * one, or fails. Reads themselves are real, from a sparse file.
+ * one, or fails. Reads themselves are real, from a sparse file. In the place of remains.c is a
+ * double.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "../bootstrap/zero.h"
+#include "cleanup.h"
 #include "tap.h"
 
 #define RANGES  300 /* two batches and a part of one */
@@ -28,8 +30,10 @@ static struct {
 	bool singly;                        /* an event a call, and a signal before each */
 	uint64_t spoil;                     /* offset of a read */
 	int64_t result;                     /* that it gets */
+	bool astray;                        /* what it reads goes elsewhere */
 } way;
 
+static uint8_t elsewhere[ZERO_CHUNK];
 static int contexts, fd = -1;
 static uint64_t spoiled; /* aio_data of it in this batch */
 static bool spoils, interrupted;
@@ -70,11 +74,14 @@ long syscall(long number, ...)
 			return fail(way.no_submit);
 		a[1] = way.take && way.take < a[1] ? way.take : a[1];
 		spoils = false;
-		for (long i = 0; way.result && i < a[1]; i++) {
-			const struct iocb *read = ((struct iocb **)a[2])[i];
+		for (long i = 0; (way.result || way.astray) && i < a[1]; i++) {
+			struct iocb *read = ((struct iocb **)a[2])[i];
 
-			if ((uint64_t)read->aio_offset == way.spoil)
-				spoils = true, spoiled = read->aio_data;
+			if ((uint64_t)read->aio_offset != way.spoil)
+				continue;
+			spoils = way.result != 0, spoiled = read->aio_data;
+			if (way.astray)
+				read->aio_buf = (uintptr_t)elsewhere;
 		}
 		break;
 	case SYS_io_getevents:
@@ -88,6 +95,14 @@ long syscall(long number, ...)
 		return spoil((struct io_event *)a[3], r);
 	}
 	return kernel(number, a[0], a[1], a[2], a[3], a[4]);
+}
+
+static uint64_t covered; /* the block that the double covers */
+
+bool remains_cover(const struct remains *remains, int device, uint64_t offset)
+{
+	(void)remains, (void)device;
+	return offset == covered;
 }
 
 /* Every third is of the longest, every third of the shortest. */
@@ -186,6 +201,10 @@ static void test_spoiled(void)
 	is_str(check(), data_in(151), "and judged");
 	ok(put(151, 0), "(no data)");
 	way.result = 0;
+	way.astray = true;
+	is_str(check(), "data at byte 9895936", "what was not written by the read is no zeros");
+	way.astray = false;
+	is_str(check(), "300 reads", "as it was");
 }
 
 static void test_no_events(void)
@@ -236,6 +255,56 @@ static bool has_aio(void)
 	return true;
 }
 
+/* What is found, in words. */
+static void test_found(void)
+{
+	static const struct filesystem xfs = {.name = "xfs", .mkfs = {"mkfs.xfs"}};
+	static const struct remains remains = {.filesystem = &xfs, .reference = -1};
+	const struct zero_range place = {"btrfs mirrors", ranges[1].offset, ZERO_CHUNK};
+	uint64_t byte = place.offset + 5 * ZERO_BLOCK;
+	char text[VOLUME_TEXT_MAX];
+
+	ok(pwrite(fd, "x", 1, (off_t)place.offset) == 1, "(data)");
+	ok(!zero_check(fd, &place, 1, NULL, text), "the first byte of a place counts");
+	is_str(text, "data at byte 65536, a place of btrfs mirrors", "and whose place it is");
+	ok(pwrite(fd, "\0", 1, (off_t)place.offset) == 1 && pwrite(fd, "x", 1, (off_t)byte) == 1,
+		"(data behind)");
+	covered = byte;
+	ok(!zero_check(fd, &place, 1, NULL, text), "nothing is covered without remains");
+	ok(zero_check(fd, &place, 1, &remains, text), "a block that remains cover counts as zero");
+	is_str(text, "1 reads, 1 blocks of our cut off mkfs.xfs", "and is told");
+	covered = 0;
+	ok(!zero_check(fd, &place, 1, &remains, text), "one that they do not is data");
+	is_str(text, "data at byte 86016, a place of btrfs mirrors, not of our cut off mkfs.xfs",
+		"and so is that");
+	ok(pwrite(fd, "\0", 1, (off_t)byte) == 1, "(none)");
+	ok(zero_check(fd, &place, 1, &remains, text), "without any it is zero");
+	is_str(text, "1 reads", "of which nothing is told");
+	ok(!zero_check(-1, &place, 1, NULL, text), "what cannot be read is not zero");
+	is_str(text, "read error at byte 65536: Bad file descriptor", "and why is told");
+}
+
+/* More than the reads of a batch, which all fit into its memory. */
+static void test_small(void)
+{
+	static struct zero_range blocks[2 * ZERO_BATCH];
+	char text[VOLUME_TEXT_MAX];
+
+	FOREACH_ELEMENT (i, blocks)
+		blocks[i] = (struct zero_range){NULL, i * ZERO_BLOCK, 512};
+	ok(zero_check(fd, blocks, 2 * ZERO_BATCH, NULL, text), "two batches of small reads");
+	ok(pwrite(fd, "x", 1, ZERO_BATCH * ZERO_BLOCK + 511) == 1, "(data)");
+	ok(!zero_check(fd, blocks, 2 * ZERO_BATCH, NULL, text), "the second counts");
+	ok(pwrite(fd, "\0", 1, ZERO_BATCH * ZERO_BLOCK + 511) == 1, "(none)");
+	memset(text, 'x', sizeof text);
+	for (off_t at = 0; at < 512; at += 128)
+		ok(pwrite(fd, text, 128, at) == 128, "(bytes that are all the same)");
+	ok(!zero_check(fd, blocks, 1, NULL, text), "are no zeros");
+	memset(text, 0, sizeof text);
+	for (off_t at = 0; at < 512; at += 128)
+		ok(pwrite(fd, text, 128, at) == 128, "(none)");
+}
+
 int main(void)
 {
 	char path[] = "/var/tmp/test-zero-XXXXXX";
@@ -250,6 +319,8 @@ int main(void)
 	no_setup(ENOSYS);
 	way.no_setup = 0;
 	test_ways();
+	test_found();
+	test_small();
 	if (has_aio()) {
 		is_int(contexts, 1, "one context is enough for checks after each other");
 		test_spoiled();

@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The decisions of aws-sim, by vectors: alarms and target tracking (tracking.py), hooks' times
-(lifecycle.py), statistic sets (replay), and what react prints.
+(lifecycle.py), statistic sets (replay, and the agent's own code in its place), and what react
+prints of them.
 """
+import importlib.machinery
 import os
 import subprocess
 import sys
 
-SIM = os.path.join(os.path.dirname(os.path.realpath(__file__)), "aws-sim")
+HERE = os.path.dirname(os.path.realpath(__file__))
+SIM = os.path.join(HERE, "aws-sim")
+REPLAY = os.path.join(os.environ.get("BUILD", os.path.join(HERE, "..", "build")),
+                      "tests/fleet/replay")  # the agent's own code
 sys.dont_write_bytecode = True
 sys.path.insert(0, SIM)
 
@@ -139,8 +144,20 @@ def sets():
           ["2 120 20 100 2 40 20 20 2 80 0 80 2", "4 0 0 0 1 0 0 0 1 0 0 0 1"])
 
 
+def agents_sets():
+    """The agent's arithmetic and the one here, which do not know each other."""
+    react = importlib.machinery.SourceFileLoader("react", os.path.join(SIM, "react")).load_module()
+    for throttled in (False, True):
+        text = "\n".join(react.trace(7, throttled)[0][3500:6000]) + "\n"
+        for period in "10", "60":
+            ours = program(REPLAY, period, text=text).splitlines()
+            ok("replay: the agent's sets of %s s are the same%s" %
+               (period, ", throttled" * throttled), len(ours) == 2499 // int(period) and
+               ours == program("replay", period, text=text).splitlines(), ours[:3])
+
+
 def reactions():
-    table = program("react")
+    table = program("react", "--replay", REPLAY)
     print("".join("# %s\n" % line for line in table.splitlines()), end="")
     rows = [line.split("  ") for line in table.splitlines() if line]
     rows = [[cell.strip() for cell in row if cell.strip()] for row in rows]
@@ -159,4 +176,6 @@ def reactions():
 
 
 if __name__ == "__main__":
-    sys.exit(tap.run(alarms, decisions, in_time, hooks, sets, reactions))
+    if not os.access(REPLAY, os.X_OK):
+        tap.skip_all(REPLAY + " is not built")
+    sys.exit(tap.run(alarms, decisions, in_time, hooks, sets, agents_sets, reactions))

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+#include "clock.h"
 #include <time.h>
 
 #define REGION_PATH    "meta-data/placement/region"
@@ -10,14 +12,6 @@
 #define DOMAIN_DEFAULT "amazonaws.com"
 #define SECOND         1000000ull
 #define RENEWAL_MAX    (5 * SECOND) /* while there are old ones, for each of two questions */
-
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* One line that can be a part of a host's name. */
 static int place_read(const struct imds_answer *answer, char *ret_place, struct err *err)
@@ -57,7 +51,7 @@ static void on_credentials(
 	origin->asked = AWS_ASKED_NOTHING;
 	origin->call = NULL;
 	origin->rejected = false;
-	origin->again = now_usec() + CREDENTIALS_RETRY_SECONDS * SECOND;
+	origin->again = clock_boot() + CREDENTIALS_RETRY_SECONDS * SECOND;
 	if (result == 0 && (!origin->credentials ||
 				   strcmp(credentials->token, origin->credentials->token) != 0)) {
 		credentials_free(origin->credentials);
@@ -76,7 +70,7 @@ static enum aws_asked missing(const struct aws_origin *origin, time_t now)
 	if (origin->wants_domain && !*origin->domain)
 		return AWS_ASKED_DOMAIN;
 	if (!origin->credentials || origin->rejected ||
-		(credentials_is_stale(origin->credentials, now) && now_usec() >= origin->again))
+		(credentials_is_stale(origin->credentials, now) && clock_boot() >= origin->again))
 		return AWS_ASKED_CREDENTIALS;
 	return AWS_ASKED_NOTHING;
 }

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "aws-judge.h"
 #include "aws-origin.h"
+#include "clock.h"
 #include "gzip.h"
+#include "random.h"
 #include "xml.h"
 
 #define SECOND           1000000ull
@@ -44,21 +44,6 @@ struct aws_call {
 	void *userdata;
 };
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static uint32_t random_bits(void)
-{
-	uint32_t bits;
-
-	return getrandom(&bits, sizeof bits, GRND_NONBLOCK) == sizeof bits ? bits : UINT32_MAX / 2;
-}
-
 static struct aws_call *call_free(struct aws_call *call)
 {
 	if (call->previous)
@@ -87,7 +72,7 @@ static void call_finish(struct aws_call *call, struct aws_answer *answer)
 static void call_time_out(struct aws_call *call)
 {
 	struct aws_answer answer = {.result = call->trouble ? call->trouble : -ETIMEDOUT};
-	double seconds = (double)(now() - call->started) / 1e6;
+	double seconds = (double)(clock_boot() - call->started) / 1e6;
 
 	if (call->attempt > 0)
 		err_set(&answer.err, 0, "%s (tried %u time%s in %.1f s)", call->words.text,
@@ -101,7 +86,7 @@ static void call_time_out(struct aws_call *call)
 /* Until `usec` from now, or the call's deadline if that is earlier. */
 static void call_sleep(struct aws_call *call, uint64_t usec)
 {
-	uint64_t until = now() + usec;
+	uint64_t until = clock_boot() + usec;
 
 	if (until < usec || until > call->deadline)
 		until = call->deadline;
@@ -219,7 +204,7 @@ static int call_send(struct aws_call *call)
 		.region = origin->region,
 		.service = row->service};
 	char url[URL_MAX];
-	uint64_t left = call->deadline - now();
+	uint64_t left = call->deadline - clock_boot();
 	struct http_request request = {.url = url,
 		.headers = {"Content-Type: application/x-www-form-urlencoded; charset=utf-8",
 			row->gzip ? "Content-Encoding: gzip" : NULL},
@@ -240,7 +225,7 @@ static int call_send(struct aws_call *call)
 /* Sends it, or sees first to what it needs. */
 static void call_advance(struct aws_call *call)
 {
-	uint64_t start = now();
+	uint64_t start = clock_boot();
 	int r;
 
 	if (start + SECOND / 1000 >= call->deadline) { /* libcurl's unit; 0 would be no limit */
@@ -266,7 +251,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	struct aws_call *call = userdata;
 
 	(void)source, (void)usec;
-	if (now() >= call->deadline) {
+	if (clock_boot() >= call->deadline) {
 		call_time_out(call);
 		return 0;
 	}
@@ -321,7 +306,7 @@ static int body_make(struct aws_call *call, const struct query *query)
 int aws_start(struct aws *aws, enum aws_action action, const struct query *query,
 	uint64_t timeout_usec, aws_done done, void *userdata, struct aws_call **ret_call)
 {
-	uint64_t start = now();
+	uint64_t start = clock_boot();
 	struct aws_call *call;
 	int r;
 

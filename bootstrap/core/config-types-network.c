@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "config-types.h"
 #include "network.h"
+#include "source.h"
 
 static int parse_url(const char *value, void *field)
 {
@@ -74,16 +75,9 @@ static int parse_region(const char *value, void *field)
 
 static int parse_source(const char *value, void *field)
 {
-	static const char *const schemes[] = {
-		"git+https://", "git+file:///", "file:///", "file:/", "https://", "s3://"};
+	struct source source;
 
-	FOREACH_ELEMENT (i, schemes) {
-		size_t length = strlen(schemes[i]);
-
-		if (strncmp(value, schemes[i], length) == 0 && value[length])
-			return config_set_text(value, field);
-	}
-	return -EINVAL;
+	return source_parse(value, &source, NULL) == 0 ? config_set_text(value, field) : -EINVAL;
 }
 
 static bool is_listen_address(const char *value)

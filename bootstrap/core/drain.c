@@ -55,12 +55,20 @@ static int drain_from_json(json_t *json, struct drain *ret_drain)
 	return 0;
 }
 
+int drain_parse(const char *text, size_t length, struct drain *ret_drain)
+{
+	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	int r = json ? drain_from_json(json, ret_drain) : -EBADMSG;
+
+	json_decref(json);
+	return r;
+}
+
 int drain_read(const char *state, struct drain *ret_drain, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
 	size_t length;
-	json_t *json;
 	int r;
 
 	snprintf(path, sizeof path, "%s/" DRAIN_FILE, state);
@@ -71,26 +79,31 @@ int drain_read(const char *state, struct drain *ret_drain, struct err *err)
 	}
 	if (r < 0)
 		return err_set(err, r, "%s: %m", path);
-	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-	r = json ? drain_from_json(json, ret_drain) : -EBADMSG;
-	json_decref(json);
+	r = drain_parse(text, length, ret_drain);
 	return r < 0 ? err_set(err, r, "%s: says of no drain of version %d", path, DRAIN_VERSION)
 		     : 0;
 }
 
-int drain_write(const char *state, const struct drain *drain, struct err *err)
+char *drain_text(const struct drain *drain)
 {
-	_cleanup_free_ char *text = NULL;
-	char path[PATH_MAX];
 	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "version", DRAIN_VERSION,
 		"phase", phases[drain->phase], "key", drain->key, "reason", drain->reason, "since",
 		(json_int_t)drain->since, "until", (json_int_t)drain->until);
+	int r = drain->failed[0] ? json_object_set_new(json, "failed", json_string(drain->failed))
+				 : 0;
+	char *text;
+
+	text = r == 0 ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	json_decref(json);
+	return text;
+}
+
+int drain_write(const char *state, const struct drain *drain, struct err *err)
+{
+	_cleanup_free_ char *text = drain_text(drain);
+	char path[PATH_MAX];
 	int r;
 
-	if (json && drain->failed[0])
-		(void)json_object_set_new(json, "failed", json_string(drain->failed));
-	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-	json_decref(json);
 	snprintf(path, sizeof path, "%s/" DRAIN_FILE, state);
 	r = text ? file_write(path, text, strlen(text), 0644) : -ENOMEM;
 	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;

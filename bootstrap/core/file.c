@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -47,7 +48,7 @@ int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length)
 
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	return fd < 0 ? -errno : file_read_fd(fd, max, ret_text, ret_length);
 }
@@ -93,27 +94,40 @@ static int sync_parent(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_temporary(int fd, const void *data, size_t length, mode_t mode)
+static int write_temporary(int fd, const void *data, size_t length, mode_t mode,
+	const struct file_attribute *attribute)
 {
 	int r = write_all(fd, data, length);
 
 	if (r < 0)
 		return r;
+	if (attribute)
+		(void)fsetxattr(fd, attribute->name, attribute->value, strlen(attribute->value), 0);
 	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int file_write(const char *path, const void *data, size_t length, mode_t mode)
 {
+	return file_write_with(path, data, length, mode, NULL);
+}
+
+int file_write_with(const char *path, const void *data, size_t length, mode_t mode,
+	const struct file_attribute *attribute)
+{
 	char temporary[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
+	if (snprintf(temporary, sizeof temporary, "%s" FILE_TEMPORARY, path) >=
+		(int)sizeof temporary)
 		return -ENAMETOOLONG;
-	fd = mkostemp(temporary, O_CLOEXEC);
+	if (unlink(temporary) < 0 && errno != ENOENT)
+		return -errno;
+	/* Nobody else's, and no link that somebody has put there. */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_temporary(fd, data, length, mode);
+	r = write_temporary(fd, data, length, mode, attribute);
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0) {

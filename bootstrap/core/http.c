@@ -223,14 +223,17 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata,
 			socket_retire(http, socket);
 		return 0;
 	}
-	if (socket)
-		return sd_event_source_set_io_events(socket->source, events) < 0 ? -1 : 0;
-	socket = calloc(1, sizeof *socket);
-	if (!socket || sd_event_add_io(http->event, &socket->source, fd, events, on_io, http) < 0) {
-		free(socket);
-		return -1;
+	if (socket) {
+		(void)sd_event_source_set_io_events(socket->source, events);
+		return 0;
 	}
-	(void)curl_multi_assign(http->multi, fd, socket);
+	socket = calloc(1, sizeof *socket);
+	/* Without memory the call waits until its time is over: libcurl 7.88 does not survive a -1.
+	 */
+	if (!socket || sd_event_add_io(http->event, &socket->source, fd, events, on_io, http) < 0)
+		free(socket);
+	else
+		(void)curl_multi_assign(http->multi, fd, socket);
 	return 0;
 }
 

@@ -106,7 +106,9 @@ int metadata_parse_identity(
 	if (!json_is_object(document)) {
 		json_decref(document);
 		return err_set(err, -EBADMSG, "instance identity document: %s",
-			document ? "no JSON object" : error.text);
+			document        ? "no JSON object"
+			: error.text[0] ? error.text
+					: "no memory");
 	}
 	for (size_t i = 0; r == 0 && i < METADATA_FIELDS; i++) {
 		const json_t *value = json_object_get(document, metadata_names[i].json);
@@ -136,14 +138,19 @@ int metadata_parse_identity(
 json_t *metadata_to_json(const struct metadata *metadata)
 {
 	json_t *json = json_object(), *tags = json_object();
+	int failed = 0;
 
 	for (size_t i = 0; i < METADATA_FIELDS; i++)
 		if (metadata->fields[i])
-			(void)json_object_set_new(
+			failed |= json_object_set_new(
 				json, metadata_names[i].json, json_string(metadata->fields[i]));
 	for (size_t i = 0; i < metadata->n_tags; i++)
-		(void)json_object_set_new(
-			tags, metadata->tags[i].key, json_string(metadata->tags[i].value));
-	(void)json_object_set_new(json, "tags", tags);
-	return json;
+		if (metadata->tags[i].value) /* there was no answer for it */
+			failed |= json_object_set_new(
+				tags, metadata->tags[i].key, json_string(metadata->tags[i].value));
+	failed |= json_object_set_new(json, "tags", tags);
+	if (!failed)
+		return json;
+	json_decref(json);
+	return NULL;
 }

@@ -296,9 +296,8 @@ static void plan_content(struct making *m, size_t i, const struct volume *volume
 		plan_format(m, i, volume);
 	} else {
 		objection = volume_objection(volume);
-		refuse(m, i, volume, "is not proven blank: %s%s%s: left alone",
-			objection ? objection->rule : "the proof is not complete",
-			objection ? ": " : "", objection ? objection->text : "");
+		refuse(m, i, volume, "is not proven blank: %s: %s: left alone", objection->rule,
+			objection->text);
 	}
 }
 

@@ -65,24 +65,35 @@ const char *state_kind_name(enum state_kind kind)
 	return kinds[kind];
 }
 
+/* Of a state that lacks something for want of memory nothing is written at all. */
+static json_t *whole(json_t *json, int failed)
+{
+	if (!failed)
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
 static json_t *item_to_json(const struct state_item *item)
 {
 	json_t *json = json_pack("{s:s, s:b, s:s}", "kind", kinds[item->kind], "required",
 		item->required, "status", statuses[item->status].name);
+	int failed = 0;
 
 	FOREACH_ELEMENT (i, texts) {
 		const char *text = (const char *)item + texts[i].offset;
 
 		if (*text)
-			(void)json_object_set_new(json, texts[i].json, json_text(text));
+			failed |= json_object_set_new(json, texts[i].json, json_text(text));
 	}
 	if (item->size)
-		(void)json_object_set_new(json, "sizeBytes", json_integer((json_int_t)item->size));
+		failed |= json_object_set_new(
+			json, "sizeBytes", json_integer((json_int_t)item->size));
 	if (item->number) {
-		(void)json_object_set_new(json, "major", json_integer(major(item->number)));
-		(void)json_object_set_new(json, "minor", json_integer(minor(item->number)));
+		failed |= json_object_set_new(json, "major", json_integer(major(item->number)));
+		failed |= json_object_set_new(json, "minor", json_integer(minor(item->number)));
 	}
-	return json;
+	return whole(json, failed);
 }
 
 uint64_t state_now(void)
@@ -111,13 +122,14 @@ void state_note(struct state *state, uint64_t began, uint64_t ended, const char 
 static json_t *moments_to_json(const struct state *state)
 {
 	json_t *list = json_array();
+	int failed = 0;
 
 	for (size_t i = 0; i < state->n_moments; i++)
-		(void)json_array_append_new(list,
+		failed |= json_array_append_new(list,
 			json_pack("{s:o, s:I, s:I}", "what", json_text(state->moments[i].what),
 				"began", (json_int_t)state->moments[i].began, "ended",
 				(json_int_t)state->moments[i].ended));
-	return list;
+	return whole(list, failed);
 }
 
 static void moments_from_json(const json_t *list, struct state *state)
@@ -146,16 +158,17 @@ json_t *state_to_json(const struct state *state)
 	json_t *json = json_pack("{s:i, s:s, s:I}", "version", STATE_VERSION, "phase",
 		state->settled ? "settled" : "working", "updated", (json_int_t)state->updated);
 	json_t *items = json_array();
+	int failed = 0;
 
 	if (state->reason[0])
-		(void)json_object_set_new(json, "reason", json_text(state->reason));
+		failed |= json_object_set_new(json, "reason", json_text(state->reason));
 	if (state->metadata)
-		(void)json_object_set_new(json, "identity", metadata_to_json(state->metadata));
-	(void)json_object_set_new(json, "timeline", moments_to_json(state));
+		failed |= json_object_set_new(json, "identity", metadata_to_json(state->metadata));
+	failed |= json_object_set_new(json, "timeline", moments_to_json(state));
 	for (size_t i = 0; i < state->n_items; i++)
-		(void)json_array_append_new(items, item_to_json(&state->items[i]));
-	(void)json_object_set_new(json, "items", items);
-	return json;
+		failed |= json_array_append_new(items, item_to_json(&state->items[i]));
+	failed |= json_object_set_new(json, "items", items);
+	return whole(json, failed);
 }
 
 int state_write(const struct state *state, const char *directory, struct err *err)
@@ -218,24 +231,37 @@ static bool item_from_json(json_t *json, struct state_item *ret_item)
 	return ret_item->name[0];
 }
 
-static struct metadata *identity_from_json(const json_t *json)
+static int copy_text(const char *text, char **ret_copy)
+{
+	*ret_copy = text ? strdup(text) : NULL;
+	return text && !*ret_copy ? -ENOMEM : 0;
+}
+
+static int identity_from_json(const json_t *json, struct metadata **ret_metadata)
 {
 	struct metadata *metadata = calloc(1, sizeof *metadata);
 	const char *key;
 	json_t *value;
+	int r = metadata ? 0 : -ENOMEM;
 
-	for (size_t i = 0; metadata && i < METADATA_FIELDS; i++) {
-		const char *text = json_string_value(json_object_get(json, metadata_names[i].json));
-
-		metadata->fields[i] = text ? strdup(text) : NULL;
-	}
+	for (size_t i = 0; r == 0 && i < METADATA_FIELDS; i++)
+		r = copy_text(json_string_value(json_object_get(json, metadata_names[i].json)),
+			&metadata->fields[i]);
 	json_object_foreach ((json_t *)json_object_get(json, "tags"), key, value) {
-		if (!metadata || metadata->n_tags == METADATA_TAGS_MAX || !json_is_string(value))
+		size_t i;
+
+		if (r < 0 || metadata->n_tags == METADATA_TAGS_MAX || !json_is_string(value))
 			continue;
-		metadata->tags[metadata->n_tags].key = strdup(key);
-		metadata->tags[metadata->n_tags++].value = strdup(json_string_value(value));
+		i = metadata->n_tags++;
+		r = copy_text(key, &metadata->tags[i].key);
+		if (r == 0)
+			r = copy_text(json_string_value(value), &metadata->tags[i].value);
 	}
-	return metadata;
+	if (r < 0)
+		metadata_free(metadata);
+	else
+		*ret_metadata = metadata;
+	return r;
 }
 
 static int state_from_json(json_t *json, struct state **ret_state)
@@ -257,8 +283,8 @@ static int state_from_json(json_t *json, struct state **ret_state)
 	state->settled = strcmp(phase, "settled") == 0;
 	state->updated = updated;
 	snprintf(state->reason, sizeof state->reason, "%s", reason);
-	if (json_is_object(identity))
-		state->metadata = identity_from_json(identity);
+	if (json_is_object(identity) && identity_from_json(identity, &state->metadata) < 0)
+		return -ENOMEM;
 	moments_from_json(json_object_get(json, "timeline"), state);
 	json_array_foreach (items, i, item) {
 		if (state->n_items == STATE_ITEMS_MAX ||
@@ -269,22 +295,30 @@ static int state_from_json(json_t *json, struct state **ret_state)
 	return 0;
 }
 
+int state_parse(const char *text, size_t length, struct state **ret_state)
+{
+	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	int r = json ? state_from_json(json, ret_state) : -EBADMSG;
+
+	json_decref(json);
+	return r;
+}
+
 int state_read(const char *directory, struct state **ret_state, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
 	size_t length;
-	json_t *json;
 	int r;
 
 	snprintf(path, sizeof path, "%s/" STATE_FILE, directory);
 	r = file_read(path, STATE_FILE_MAX, &text, &length);
 	if (r < 0)
 		return err_set(err, r, "%s: %m", path);
-	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-	r = json ? state_from_json(json, ret_state) : -EBADMSG;
-	json_decref(json);
-	return r < 0 ? err_set(err, r, "%s: is no state of version %d", path, STATE_VERSION) : 0;
+	r = state_parse(text, length, ret_state);
+	if (r == -EBADMSG)
+		return err_set(err, r, "%s: is no state of version %d", path, STATE_VERSION);
+	return r < 0 ? err_set(err, r, "%s: %m", path) : 0;
 }
 
 struct state *state_free(struct state *state)

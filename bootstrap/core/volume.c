@@ -48,13 +48,12 @@ static const char *attachment(const char *name)
 	return p[strspn(p, "0123456789")] == '\0' ? suffix : NULL;
 }
 
-static bool same_name(const char *a, const char *b)
+/* `name` is an attachment name. */
+static bool same_name(const char *name, const char *other)
 {
-	const char *attachment_a = attachment(a), *attachment_b = attachment(b);
+	const char *suffix = attachment(other);
 
-	if (attachment_a && attachment_b)
-		return strcmp(attachment_a, attachment_b) == 0;
-	return strcmp(without_dev(a), without_dev(b)) == 0;
+	return suffix && strcmp(attachment(name), suffix) == 0;
 }
 
 /* The hexadecimal part of "vol-0123" or "vol0123"; NULL when it is no ID. */

@@ -33,7 +33,7 @@ begin() { # begin "$@": reads how thorough to be, builds, makes the directory
 	--quick | --long) extent=${1#--} ;;
 	*) sed -n '2,/^set\|^$/s/^# \{0,1\}//p' "$0"; [ "$1" = --help ] && exit 0 || exit 2 ;;
 	esac
-	MAKE_TARGETS='instanced tests/bench/health-checks' "$top/packaging/build" "$build"
+	MAKE_TARGETS='instanced tests/bench/health-checks tests/imds-sim/imds-sim' "$top/packaging/build" "$build"
 	! grep -q '^SANITIZE_FLAGS = .' "$build/Makefile" || fail "$build is built with sanitizers"
 	trap clean_up EXIT
 	trap 'exit 130' INT
@@ -97,13 +97,27 @@ write_state() { # write_state PORT
 	END
 }
 
+# The metadata service, which the agent asks for notices.
+start_imds() {
+	local tries=100
+	"$top/tests/imds-sim/tree-make" "$work/imds"
+	"$build/tests/imds-sim/imds-sim" --ports-file "$work/imds.url" "$work/imds" \
+		>>"$work/log" 2>&1 &
+	pids+=($!)
+	until [ -s "$work/imds.url" ]; do
+		((tries-- > 0)) || fail "the metadata simulator does not start"
+		sleep 0.1
+	done
+}
+
 start_agent() { # start_agent PORT [COMMAND...]: the command starts the agent
 	local port=$1
 	shift
+	[ -s "$work/imds.url" ] || start_imds
 	write_state "$port"
 	printf '[agent]\nlisten = 127.0.0.1:%s\n' "$port" >"$work/agent-$port.conf"
 	start "$port" /instance "$@" "$build/instanced" --config "$work/agent-$port.conf" \
-		--state "$work/state-$port"
+		--state "$work/state-$port" --imds "$(<"$work/imds.url")"
 }
 
 # The peer that does least: one worker, no log, an answer from memory as long as ours.

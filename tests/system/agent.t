@@ -235,6 +235,38 @@ mv "$work/away" "$state"
 wait_for 5 code_is /instance 200
 is "and follows the one that comes" "$(code /instance)" 200
 
+# -- a reload --
+
+(
+	for ((i = 0; i < 20; i++)); do
+		sleep 0.1
+		kill -HUP "$agent"
+	done
+) &
+"$build/tests/bench/health-checks" "${url##*:}" 1000 2 >"$work/checks" 2>&1
+ok $? "while the configuration is read again, twenty times, nobody is refused" \
+	"$(grep -v '^[0-9]*$' "$work/checks")"
+wait $!
+sed -i "s/^listen = \[::1\].*/listen = [::0]:$port/; s/^listen = 127.*/listen = localhost:1/" "$conf"
+kill -HUP "$agent"
+sleep 0.3
+is "one with an error does not replace what works" "$(code /instance)" 200
+sed -i "s/^listen = localhost.*//" "$conf"
+kill -HUP "$agent"
+wait_for 5 code_is /instance 200
+is "one with other addresses takes the place of those before" \
+	"$(curl -gs "http://[::1]:$port/instance" | jq -r .instanceId) $(code /instance)" "i-0aa 200"
+
+good=$(<"$conf")
+for i in 1 2 3 4 5; do
+	kill -HUP "$agent"
+	sleep 0.00$i
+	printf '[agent]\nlisten = localhost:1\n' >"$conf"
+	sleep 0.1
+	echo "$good" >"$conf"
+done
+is "one that has an error by the time the agent begins anew does not end it" "$(wait_for 5 code_is /instance 200 && code /instance)" 200
+
 # -- a hung file system --
 
 place hung

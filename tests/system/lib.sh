@@ -78,14 +78,49 @@ leave() {
 	if [ -n "$inside" ]; then
 		{ kill -KILL "$inside" && wait "$inside"; } 2>/dev/null
 	fi
+	wait_for 5 cgroups_remove
 	rm -rf "$work"
 	exit $status
 }
+
+# Cgroups of the test's own (version 1, where there is that); they go when all inside has ended.
+own_cgroup() { echo "/sys/fs/cgroup/$1/instanced-${work##*/}"; } # CONTROLLER
+cgroups_remove() {
+	local directory
+	for directory in /sys/fs/cgroup/*/instanced-"${work##*/}"; do
+		[ ! -d "$directory" ] || find "$directory" -depth -type d -exec rmdir {} + || return
+	done
+}
+# cgroup_join CONTROLLER NAME [FILE=VALUE]...: this shell, and what it starts from now on
+cgroup_join() {
+	local directory
+	directory=$(own_cgroup "$1")/$2
+	mkdir -p "$directory" && printf '%s\n' "${@:3}" | while IFS='=' read -r file value; do
+		[ -z "$file" ] || echo "$value" >"$directory/$file"
+	done && echo 0 >"$directory/cgroup.procs"
+} 2>/dev/null
+# What is measured has the processors before what else runs here.
+processors_first() { cgroup_join cpu . cpu.shares=262144 cpu.rt_runtime_us=200000; }
 
 # Copies, where everybody may run them whatever the checkout's permissions are.
 copy_programs() {
 	mkdir "$work/bin"
 	cp "$build/instancectl" "$build/instanced" "$build/tests/imds-sim/imds-sim" "$work/bin"
+}
+
+# Sets program to the agent of the package, for what is measured: the sanitizers cost memory and time.
+# PLAIN is a directory that has one from elsewhere, such as a build without them.
+plain_program() {
+	local package
+	program=$work/bin/instanced-plain
+	if [ -n "${PLAIN-}" ]; then
+		cp "$PLAIN/instanced" "$program"
+	elif package=$("$top/tests/vm/package" 2>"$work/package.err"); then
+		dpkg-deb -x "$package" "$work/package"
+		cp "$work/package/usr/bin/instanced" "$program"
+	else
+		skip_all "the package cannot be built here: $(tail -n 1 "$work/package.err")"
+	fi
 }
 
 free_port() { # one that nobody listens on; each call gives another

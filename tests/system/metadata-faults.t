@@ -179,7 +179,7 @@ by_hand() { # NAME FAULTS WORDS STATUS PAGE
 }
 metric() { get /metrics | sed -n "s/^$1_total //p"; }
 cpu() { awk '{ print $14 + $15 }' "/proc/$1/stat"; } # in ticks of 10 ms
-failures_over() { [ "$(metric instanced_metadata_failures)" -gt "$1" ]; }
+failures_over() { [ "$(metric instanced_metadata_polls_failed)" -gt "$1" ]; }
 
 # The agent of an instance that is well.
 beside() { # NAME FAULTS PORT
@@ -197,7 +197,7 @@ beside() { # NAME FAULTS PORT
 	used=$(cpu $agent)
 	fault "agent-$name" "$2"
 	began=$(now)
-	wait_long 40 grep -q 'notices stay as they are: ' "$at/agent.err"
+	wait_long 60 grep -q 'no notice can be heard: ' "$at/agent.err"
 	ok $? "$name: the agent says that something is wrong" "$(cat "$at/agent.err")"
 	wait_long 5 failures_over 0
 	ok $? "$name: and counts" "$(get /metrics | grep _metadata_)"
@@ -209,7 +209,7 @@ beside() { # NAME FAULTS PORT
 	ok $? "$name: it does not ask in a loop" \
 		"$(asked "agent-$name" "$began") requests in a second, $used % of a processor"
 	rm "$links/agent-$name.faults"
-	wait_long $RECOVERY grep -q 'the metadata service answers again' "$at/agent.err"
+	wait_long $RECOVERY grep -q 'notices can be heard again' "$at/agent.err"
 	ok $? "$name: and is answered again by itself" "$(tail "$links/agent-$name.log")"
 	is "$name: then, too, it says what it said" "$(get /instance | jq -r .status)" ready
 	agent_stop

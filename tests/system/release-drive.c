@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../bootstrap/release.h"
-#include "../../bootstrap/source.h"
+#include "../../bootstrap/source-fetch.h"
 #include "../../bootstrap/spawn.h"
 #include "../../bootstrap/supervisor.h"
 #include "cleanup.h"

@@ -59,6 +59,19 @@ is "the agent has no capability, and is not root" \
 		/proc/$(systemctl show -P MainPID instanced)/status' | awk '{ print $2 }' | sort -u |
 		sed "s/$(guest 'id -u instanced')/its own/")" \
 	$'0000000000000000\n1\nits own'
+is "system calls are filtered, by the agent too, and there is no core" \
+	"$(guest 'sed -n "s/^Seccomp:[^0-9]*//p" /proc/$(systemctl show -P MainPID instanced)/status') \
+$(guest 'journalctl -b -o cat -u instanced | grep -c "without a filter"') \
+$(guest 'grep "core file" /proc/$(systemctl show -P MainPID instanced)/limits' | awk '{ print $6 }')" \
+	"2 0 0"
+is "where it lives its user can write in its own directory, and nowhere else" \
+	"$(guest 'for dir in / /etc /usr/sbin /var/lib/instanced /run/instanced /run/instanced-agent; do
+		nsenter -t $(systemctl show -P MainPID instanced) -m setpriv --reuid=instanced \
+			--regid=instanced --clear-groups touch $dir/tried 2>/dev/null && echo $dir
+	done; rm -f /run/instanced-agent/tried')" /run/instanced-agent
+is "and sees nothing of its memory" \
+	"$(guest 'setpriv --reuid=instanced --regid=instanced --clear-groups cat \
+		/proc/$(systemctl show -P MainPID instanced)/environ 2>&1 | grep -c denied')" 1
 is "and goes first when the machine is busy" \
 	"$(guest 'ps -o ni= -p $(systemctl show -P MainPID instanced)' | tr -d ' ')" -10
 
