@@ -136,8 +136,7 @@ static void test_trouble(void)
 			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
 		IT_IS, {.status = 404});
 	begin(&stage, true);
-	is_int((int)fake_n_requests, 8,
-		"a Spot Instance asks for a token, four things, and who says 404 to three");
+	is_int((int)fake_n_requests, 5, "a Spot Instance asks for a token, and four things");
 	is_int(stage.troubles, 1, "when all fail, that is said, once");
 	ok(strstr(stage.words, "metadata service: ") != NULL, "with the reason");
 	turn(stage.event, 5200000);
