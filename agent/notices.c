@@ -8,7 +8,9 @@
 
 #include "random.h"
 
-#define ACCURACY 100000ull /* usec */
+#define ACCURACY         100000ull /* usec */
+#define CONFIRM_TIMEOUT  800000ull /* less than is left of an interval */
+#define INSTANCE_ID_PATH "meta-data/instance-id"
 
 struct source {
 	struct notices *notices;
@@ -59,28 +61,53 @@ uint64_t notices_interval(enum notice_kind kind, bool absent, bool blocked)
 	return blocked && usec < NOTICES_BLOCKED_USEC ? NOTICES_BLOCKED_USEC : usec;
 }
 
-static void on_answer(struct imds_answer *answer, void *userdata)
+/* NULL: a 404 that is believed. */
+static void take(struct source *source, const char *text)
 {
-	struct source *source = userdata;
 	struct notices *notices = source->notices;
 	struct notice *standing = &notices->standing[source->kind], now;
-	bool absent = answer->result == -ENOENT, news;
+	struct err words;
+	bool news;
 
-	source->pending = false;
-	if (answer->result == 0 || absent)
-		answer->result = notice_parse(source->kind, absent ? NULL : answer->body,
-			time(NULL), notices->config, &now, &answer->err);
-	if (answer->result < 0) {
-		note_failure(source, answer->err.text);
+	if (notice_parse(source->kind, text, time(NULL), notices->config, &now, &words) < 0) {
+		note_failure(source, words.text);
 		return;
 	}
 	note_success(notices);
 	news = !source->known || !same(&now, standing);
 	source->known = true;
-	source->absent = absent;
+	source->absent = !text;
 	*standing = now;
 	if (news)
 		notices->changed(notices->userdata);
+}
+
+/* Whether who said 404 is an instance's service. */
+static void on_confirmed(struct imds_answer *answer, void *userdata)
+{
+	struct source *source = userdata;
+
+	source->pending = false;
+	if (answer->result == 0)
+		take(source, NULL);
+	else
+		note_failure(source, answer->err.text);
+}
+
+static void on_answer(struct imds_answer *answer, void *userdata)
+{
+	struct source *source = userdata;
+	bool absent = answer->result == -ENOENT;
+
+	if (absent && !source->absent &&
+		imds_get(source->notices->imds, INSTANCE_ID_PATH, CONFIRM_TIMEOUT, on_confirmed,
+			source) == 0)
+		return;
+	source->pending = false;
+	if (answer->result < 0 && !absent)
+		note_failure(source, answer->err.text);
+	else
+		take(source, absent ? NULL : answer->body);
 }
 
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)

@@ -2,9 +2,10 @@
 /*
  * notices: watches what the metadata service says about the end of this instance (notice.h), by
  * the table there: each source at its own interval, rarer while it is absent. A question ends
- * before the next is due, and one without a good answer changes nothing. That makes 13 questions
- * in a minute for an instance of an Auto Scaling group, 2 for one of none, and 24 more for a Spot
- * Instance, each about ten packets; the service takes 1,024 packets a second.
+ * before the next is due, and one without a good answer changes nothing. Nor does a 404 of a
+ * service that has nothing at all: where there was something, it is asked who it is. That makes 13
+ * questions in a minute for an instance of an Auto Scaling group, 2 for one of none, and 24 more
+ * for a Spot Instance, each about ten packets; the service takes 1,024 packets a second.
  */
 #pragma once
 

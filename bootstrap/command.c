@@ -16,7 +16,8 @@
 #include "spawn.h"
 #include "user-data.h"
 
-#define LOCK_PAUSE 50000 /* usec between two tries */
+#define LOCK_PAUSE       50000 /* usec between two tries */
+#define INSTANCE_ID_PATH "meta-data/instance-id"
 
 int command_config_with(const struct options *options, const struct config_layer *user_data,
 	struct config **ret_config, struct err *ret_problem)
@@ -44,6 +45,48 @@ int command_config(const struct options *options, struct config **ret_config)
 	return r;
 }
 
+/* Runs the loop for so long. */
+static int pause_for(struct service *service, uint64_t usec)
+{
+	uint64_t until = spawn_now() + usec, now;
+	int r = 0;
+
+	while (r >= 0 && (now = spawn_now()) < until)
+		r = sd_event_run(service->event, until - now);
+	return r;
+}
+
+/*
+ * -ENOENT: the instance has none. Only who has what every instance has is believed that: a service
+ * that has nothing at all is not up yet, or is none.
+ */
+static int ask_user_data(struct service *service, uint64_t timeout_usec, char **ret_body,
+	size_t *ret_length, struct err *err)
+{
+	uint64_t end = spawn_now() + timeout_usec, wait, now;
+	_cleanup_free_ char *id = NULL;
+	unsigned attempt = 0;
+	int r;
+
+	do {
+		now = spawn_now();
+		timeout_usec = end > now ? end - now : 0;
+		r = imds_wait(service->imds, "user-data", timeout_usec, ret_body, ret_length, err);
+		if (r != -ENOENT)
+			break;
+		r = imds_wait(service->imds, INSTANCE_ID_PATH, timeout_usec, &id, NULL, err);
+		if (r != -ENOENT) {
+			r = r < 0 ? r : err_set(err, -ENOENT, "there is no user-data");
+			break;
+		}
+		imds_doubt(service->imds, err);
+		wait = imds_backoff(++attempt, true, NULL, UINT32_MAX);
+		r = -EPROTO;
+	} while (spawn_now() + wait < end && pause_for(service, wait) >= 0);
+	imds_doubt(service->imds, NULL);
+	return r;
+}
+
 int service_user_data(const struct options *options, struct service *service, uint64_t timeout_usec,
 	struct config_layer *ret_layer, struct err *err)
 {
@@ -54,7 +97,7 @@ int service_user_data(const struct options *options, struct service *service, ui
 
 	if (r == 0)
 		return 0;
-	r = imds_wait(service->imds, "user-data", timeout_usec, &body, &length, err);
+	r = ask_user_data(service, timeout_usec, &body, &length, err);
 	if (r == 0)
 		r = user_data_layer(body, length, &layer.text, &layer.length, err);
 	if (r < 0 && r != -ENOENT) /* the instance has none */

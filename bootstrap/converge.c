@@ -15,6 +15,7 @@
 #include "show.h"
 
 #define TIMEOUT_DEFAULT (120ull * 1000000)
+#define SECOND          1000000ull
 #define CLEAR_LINE      "\r\033[K" /* progress is written over */
 
 static const struct {
@@ -77,25 +78,52 @@ static int canonical_device(struct options *options, char *buffer, struct err *e
 	return 0;
 }
 
-/* What cannot even be planned: for /instance, which is not to say "starting" for ever. */
-static void tell_state(const struct options *options, const char *reason)
+/* What cannot be planned (yet): for /instance and `status`, which are to say why. */
+static void tell_state(const struct options *options, enum state_status status, const char *reason)
 {
 	struct state *state = calloc(1, sizeof *state);
 	struct err err;
 
 	if (!state)
 		return;
-	state->settled = true;
+	state->settled = status == STATE_FAILED;
 	state->updated = time(NULL);
 	state->n_items = 1;
-	state->items[0] = (struct state_item){.kind = STATE_BOOTSTRAP,
-		.name = "bootstrap",
-		.required = true,
-		.status = STATE_FAILED};
+	state->items[0] = (struct state_item){
+		.kind = STATE_BOOTSTRAP, .name = "bootstrap", .required = true, .status = status};
 	snprintf(state->items[0].reason, sizeof state->items[0].reason, "%.250s", reason);
 	if (state_write(state, options->state, &err) < 0)
 		log_error("%s", err.text);
 	free(state);
+}
+
+/* Who waits for user-data. */
+struct waiting {
+	const struct options *options;
+	struct service *service;
+	sd_event_source *timer;
+};
+
+static int on_waiting(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+	const struct waiting *waiting = userdata;
+	struct err words;
+
+	if (!imds_trouble(waiting->service->imds, &words))
+		err_set(&words, 0, "the metadata service has not answered yet");
+	tell_state(waiting->options, STATE_WAITING, words.text);
+	(void)sd_event_source_set_time(timer, usec + SECOND);
+	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+/* Not where an apply before has said more. Without the timer nothing is said, and all is done. */
+static void waiting_begin(struct waiting *waiting)
+{
+	_cleanup_(state_free_p) struct state *before = NULL;
+
+	if (state_read(waiting->options->state, &before, NULL) != 0)
+		(void)sd_event_add_time_relative(waiting->service->event, &waiting->timer,
+			CLOCK_BOOTTIME, SECOND, 0, on_waiting, waiting);
 }
 
 /*
@@ -110,6 +138,7 @@ static int complete_config(const struct options *options, struct service *servic
 		.config = *config, .state = options->state, .data = options->data};
 	_cleanup_(config_layer_clear) struct config_layer layer = {0};
 	_cleanup_(config_free_p) struct config *complete = NULL;
+	struct waiting waiting = {.options = options, .service = service};
 	struct ahead *ahead = NULL;
 	struct err words;
 	int r = config_layer_read(options->state, &layer);
@@ -117,7 +146,9 @@ static int complete_config(const struct options *options, struct service *servic
 	if (r == 0)
 		return 0; /* known since boot, and loaded */
 	ahead = ahead_start(&request);
+	waiting_begin(&waiting);
 	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
+	(void)sd_event_source_disable_unref(waiting.timer);
 	*ret_ahead = ahead_finish(ahead);
 	if (r == -ENOMEM) /* it may well say something */
 		return err_set(err, r, "user-data: %s", words.text);
@@ -132,7 +163,7 @@ static int complete_config(const struct options *options, struct service *servic
 		r = -EBADMSG;
 	}
 	if (r < 0) {
-		tell_state(options, words.text);
+		tell_state(options, STATE_FAILED, words.text);
 		return 1;
 	}
 	if (complete) {

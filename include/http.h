@@ -55,6 +55,8 @@ struct http_request {
 	unsigned redirects_max; /* followed to https: only; and no URL may hold a user name
 				   (-EACCES) */
 	bool proxied;    /* through the environment's proxy, but for loopback and link-local */
+	bool framed;     /* a 2xx that does not say where its body ends fails with -EPROTO: where
+			    nothing does but the connection, half of it looks like all of it */
 	bool path_as_is; /* "/../" is sent, not resolved; libcurl from 8.14 on signs no such */
 	const struct http_signer *signer;
 };

@@ -2,8 +2,10 @@
 /*
  * imds: the client of the instance metadata service, version 2 only (EC2 User Guide, "Use the
  * Instance Metadata Service"). One token for all requests, renewed before it expires and once more
- * on a 401; back-off with jitter on 429, 5xx and silence; both link-local addresses in turn. It
- * never gives up on the service by itself: each request has the time limit its caller gives.
+ * on a 401; back-off with jitter on 429, 5xx, silence and nonsense; both link-local addresses in
+ * turn. It never gives up on the service by itself: each request has the time limit its caller
+ * gives. Only a whole answer is one: its length is known, and no NUL is in it unless it is
+ * user-data.
  */
 #pragma once
 
@@ -23,7 +25,8 @@
 struct imds;
 
 struct imds_answer {
-	int result; /* 0; -ENOENT: 404; -EACCES: 403; -ETIMEDOUT; -EPROTO: anything else */
+	int result; /* 0; -ENOENT: 404; -EACCES: 403; -ETIMEDOUT; -EPROTO: to the end nothing came
+		       but what is not the service's way */
 	char *body; /* NUL-terminated; may be stolen */
 	size_t length;
 	struct err err; /* when result < 0 */
@@ -47,6 +50,11 @@ struct imds *imds_free(struct imds *imds);
 int imds_get(
 	struct imds *imds, const char *path, uint64_t timeout_usec, imds_done done, void *userdata);
 
+/* The same, but the first question is asked `wait_usec` from now; the timeout counts from now too.
+ */
+int imds_get_later(struct imds *imds, const char *path, uint64_t wait_usec, uint64_t timeout_usec,
+	imds_done done, void *userdata);
+
 /* Ends all calls that have this userdata, without calling back. */
 void imds_cancel(struct imds *imds, const void *userdata);
 
@@ -54,8 +62,17 @@ void imds_cancel(struct imds *imds, const void *userdata);
 int imds_wait(struct imds *imds, const char *path, uint64_t timeout_usec, char **ret_body,
 	size_t *ret_length, struct err *err);
 
-/* What keeps the service from answering, with what was tried and for how long; false: nothing. */
+/*
+ * What keeps the service from answering, with what was tried and for how long, or what somebody
+ * doubts; false: nothing.
+ */
 bool imds_trouble(const struct imds *imds, struct err *ret_words);
+
+/*
+ * For who finds no sense in an answer, and asks again: imds_trouble() says it meanwhile, whatever
+ * other answers come. NULL ends it.
+ */
+void imds_doubt(struct imds *imds, const struct err *words);
 
 /* When the service first answered: usec of CLOCK_BOOTTIME; 0: not yet. */
 uint64_t imds_answered(const struct imds *imds);
@@ -68,7 +85,8 @@ enum imds_verdict {
 	IMDS_ABSENT,
 	IMDS_FORBIDDEN, /* 403: switched off, or not for this machine; asking again does not help */
 	IMDS_RETRY,
-	IMDS_REFUSE, /* an answer that no version of the service gives: redirect, 400, too long */
+	IMDS_REFUSE, /* an answer that no version of the service gives: redirect, 400, too long,
+			without a length. Somebody else's, who may go away: asked again, too */
 };
 
 /* `status` is HTTP's, 0 with `error` set when there was no answer. */
@@ -77,8 +95,8 @@ enum imds_verdict imds_judge(int status, int error, bool token_is_fresh);
 /*
  * How long to wait before try number `attempt` (1 is the first retry): doubling from 100 ms to
  * 20 s, the second half of it at random (`random`: any 32 bits), or what Retry-After says (seconds
- * as text, or NULL) if that is longer, a minute at most. While nobody `answered` (the network is
- * not up yet) there is nobody to spare, and each wait is lost at boot: 200 ms at most.
+ * as text, or NULL) if that is longer, a minute at most. While nobody has `answered` yet (the
+ * network is not up) there is nobody to spare, and each wait is lost at boot: 200 ms at most.
  */
 uint64_t imds_backoff(unsigned attempt, bool answered, const char *retry_after, uint32_t random);
 

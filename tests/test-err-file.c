@@ -23,6 +23,9 @@ static void test_err(void)
 	ok(err_set(NULL, -EINVAL, "x") == -EINVAL && err_wrap(NULL, -EINVAL, "x") == -EINVAL,
 		"nobody has to want the words");
 
+	err_set(&err, -EIO, "%s", "a\x1b[2Jb\r\x7f\tc\nd");
+	is_str(err.text, "a?[2Jb??\tc\nd", "what a terminal takes for orders is taken out");
+
 	memset(many, 'x', sizeof many);
 	many[ERR_TEXT_MAX - 1] = '\0';
 	err_set(&err, -EIO, "%s", many);

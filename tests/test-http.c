@@ -129,6 +129,12 @@ static bool serve(int fd, const char *path)
 	} else if (strcmp(path, "/nonsense") == 0) {
 		send_text(fd, "hello\r\n\r\n", 9);
 		stays = false;
+	} else if (strcmp(path, "/unframed") == 0) {
+		send_text(fd, "HTTP/1.1 200 OK\r\n\r\nhalf", 23);
+		stays = false;
+	} else if (strcmp(path, "/unframed-503") == 0) {
+		send_text(fd, "HTTP/1.1 503 Busy\r\n\r\n", 21);
+		stays = false;
 	} else if (strcmp(path, "/hangup") == 0) {
 		stays = false;
 	} else {
@@ -344,6 +350,14 @@ static struct got ask_request(struct http_request request)
 	return got;
 }
 
+static struct got ask_framed(const char *path)
+{
+	struct http_request request = {
+		.url = url(path), .timeout_usec = 2 * SECOND, .body_max = 1000, .framed = true};
+
+	return ask_request(request);
+}
+
 static void begin(void)
 {
 	(void)sd_event_new(&on.event);
@@ -516,6 +530,17 @@ static void test_errors(void)
 	(void)close(fd);
 	is_int(ask("/hangup").error, -EIO, "a connection closed without an answer");
 	is_int(ask("/cut").error, -EIO, "an answer cut off");
+	got = ask("/unframed");
+	ok(got.status == 200 && strcmp(got.body, "half") == 0,
+		"an answer without a length ends where the connection does");
+	got = ask_framed("/unframed");
+	ok(got.status == 0 && got.error == -EPROTO && !*got.body,
+		"which is none for who wants it whole");
+	is_str(got.reason, "the answer does not say how long it is", "in words");
+	is_int(ask_framed("/unframed-503").status, 503, "an error needs no length");
+	ok(ask_framed("/chunks").status == 200 && ask_framed("/later").status == 200,
+		"chunks or a length are fine");
+	is_int(ask_framed("/nothing").error, -EPROTO, "204 is not");
 	is_int(ask("/nonsense").error, -EPROTONOSUPPORT, "an answer that is no HTTP");
 	is_int(ask_url("file:///etc/hostname", SECOND, 4096).error, -EPROTONOSUPPORT,
 		"file: is not spoken");

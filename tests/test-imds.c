@@ -116,6 +116,7 @@ static const struct {
 	{"a refused port is tried again", 0, -ECONNREFUSED, false, IMDS_RETRY},
 	{"a broken answer is tried again", 0, -EIO, false, IMDS_RETRY},
 	{"an answer too long is refused", 0, -EFBIG, false, IMDS_REFUSE},
+	{"an answer without a length is refused", 0, -EPROTO, false, IMDS_REFUSE},
 	{"a redirect is refused", 301, 0, false, IMDS_REFUSE},
 	{"another redirect too", 307, 0, false, IMDS_REFUSE},
 	{"400 is refused", 400, 0, false, IMDS_REFUSE},
@@ -356,30 +357,93 @@ static const struct {
 	struct fake_answer answer;
 	int result;
 	const char *words;
+	bool again; /* asked again, until the time is over */
 } answers[] = {
-	{"404 is -ENOENT", {.status = 404}, -ENOENT, "metadata service: there is no meta-data/x"},
+	{"404 is -ENOENT", {.status = 404}, -ENOENT, "metadata service: there is no meta-data/x",
+		false},
 	{"403 is -EACCES", {.status = 403}, -EACCES,
-		"metadata service: meta-data/x is forbidden (403)"},
+		"metadata service: meta-data/x is forbidden (403)", false},
 	{"a redirect is refused", {.status = 301, .headers = {"Location: http://evil/"}}, -EPROTO,
-		URL " answered 301 to meta-data/x, which is not the metadata service's way"},
+		"metadata service: " URL
+		" answered 301 to meta-data/x, which is not the metadata service's way (tried ",
+		true},
 	{"400 is refused", {.status = 400}, -EPROTO,
-		URL " answered 400 to meta-data/x, which is not the metadata service's way"},
+		"metadata service: " URL
+		" answered 400 to meta-data/x, which is not the metadata service's way (tried ",
+		true},
 	{"an answer too long is refused", {.error = -EFBIG, .reason = "the answer is too long"},
-		-EPROTO, URL ": the answer is too long, which is not the metadata service's way"},
+		-EPROTO,
+		"metadata service: " URL
+		": the answer is too long, which is not the metadata service's way (tried ",
+		true},
+	{"an answer with a NUL is refused", {.status = 200, .body = "InService\0x", .length = 11},
+		-EPROTO, "metadata service: " URL " gave nonsense to meta-data/x (tried ", true},
 };
 
 static void test_answers(void)
 {
 	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
 		struct got got;
+		size_t n;
 
 		FAKE_SCRIPT(GOOD_TOKEN, answers[i].answer);
-		got = ask("meta-data/x", SECOND);
+		got = ask("meta-data/x", 400 * MS);
 		is_int(got.result, answers[i].result, answers[i].name);
+		got.err.text[strlen(answers[i].words)] = '\0';
 		is_str(got.err.text, answers[i].words, "  in these words");
-		is_int((long long)fake_http_count("GET", ""), 1, "  and not asked for again");
+		n = fake_http_count("GET", "");
+		ok(answers[i].again ? n >= 3 && n <= 4 : n == 1,
+			answers[i].again ? "  asked for again, and ever more rarely"
+					 : "  and not asked for again");
 		end();
 	}
+}
+
+/* What is somebody else's may go away. */
+static void test_refused_then_answered(void)
+{
+	struct got got;
+
+	FAKE_SCRIPT(GOOD_TOKEN, {.times = 2, .status = 302}, {.status = 200, .body = "v"});
+	got = ask("a", 5 * SECOND);
+	ok(got.result == 0 && strcmp(got.body, "v") == 0,
+		"after two redirects a good answer is one");
+	end();
+}
+
+static void test_doubt(void)
+{
+	const struct err words = {"it makes no sense"};
+	struct err said = {""};
+	struct got got;
+
+	FAKE_SCRIPT(GOOD_TOKEN, {.status = 200, .body = "v"});
+	got = ask("a", SECOND);
+	ok(got.result == 0 && !imds_trouble(on.imds, &said), "good answers are no trouble");
+	imds_doubt(on.imds, &words);
+	(void)imds_get(on.imds, "b", SECOND, on_got, &got);
+	run_until(&got, 2);
+	ok(imds_trouble(on.imds, &said), "unless somebody doubts them");
+	is_str(said.text, words.text, "in these words");
+	imds_doubt(on.imds, NULL);
+	ok(!imds_trouble(on.imds, &said), "which ends");
+	end();
+}
+
+static void test_later(void)
+{
+	struct got got = {0}, late = {0};
+	uint64_t start = fake_now();
+
+	FAKE_SCRIPT(GOOD_TOKEN, {.status = 200, .body = "v"});
+	begin(URL);
+	(void)imds_get_later(on.imds, "a", 200 * MS, SECOND, on_got, &got);
+	(void)imds_get_later(on.imds, "b", 200 * MS, 100 * MS, on_got, &late);
+	run_until(&got, 1);
+	ok(got.result == 0 && near(fake_now() - start, 200 * MS), "a call may begin later");
+	ok(late.times == 1 && late.result == -ETIMEDOUT && fake_http_count("GET", "/b") == 0,
+		"its time limit counts from before");
+	end();
 }
 
 static void test_empty(void)
@@ -513,6 +577,53 @@ static void test_second_address(void)
 	run_until(&got, 1);
 	ok(fake_http_count("PUT", "169.254.169.254") >= 2 && fake_http_count("PUT", "fd00") >= 1,
 		"when both are, they are asked in turn");
+	end();
+}
+
+static void test_address_gone(void)
+{
+	struct got got = {0};
+
+	FAKE_SCRIPT({.url = "//169.254.169.254/", .method = "PUT", .status = 200, .body = "t4"},
+		{.url = "//169.254.169.254/latest/a", .times = 1, .status = 200, .body = "four"},
+		{.url = "//169.254.169.254/", .error = -ETIMEDOUT, .reason = "silent"},
+		{.url = "//[fd00:ec2::254]/latest/api/token",
+			.method = "PUT",
+			.status = 200,
+			.body = "t6"},
+		{.header = "token: t6", .status = 200, .body = "six"});
+	begin(NULL);
+	(void)imds_get(on.imds, "a", 3 * SECOND, on_got, &got);
+	run_until(&got, 1);
+	is_str(got.body, "four", "the first address answers");
+	(void)imds_get(on.imds, "b", 3 * SECOND, on_got, &got);
+	(void)imds_get(on.imds, "c", 3 * SECOND, on_got, &got);
+	run_until(&got, 3);
+	ok(got.result == 0 && strcmp(got.body, "six") == 0,
+		"when it falls silent the second is asked, with a token of its own");
+	is_int((long long)fake_http_count("PUT", ""), 2, "once, however many calls were under way");
+	end();
+}
+
+/* What has answered once is spared when it breaks. */
+static void test_broken_later(void)
+{
+	struct got got = {0};
+	size_t before;
+
+	FAKE_SCRIPT({.method = "PUT", .times = 1, .status = 200, .body = "t1"},
+		{.method = "GET", .times = 1, .status = 200, .body = "v"},
+		{.method = "GET", .times = 1, .status = 401},
+		{.error = -ECONNRESET, .reason = "reset"});
+	begin(URL);
+	(void)imds_get(on.imds, "a", SECOND, on_got, &got);
+	run_until(&got, 1);
+	before = fake_n_requests;
+	(void)imds_get(on.imds, "b", 1500 * MS, on_got, &got);
+	run_until(&got, 2);
+	ok(got.result == -ETIMEDOUT && fake_n_requests - before <= 7,
+		"a service that answered before and resets connections now is asked ever more "
+		"rarely");
 	end();
 }
 
@@ -658,6 +769,9 @@ int main(void)
 	test_token_bad();
 	test_answers();
 	test_empty();
+	test_refused_then_answered();
+	test_doubt();
+	test_later();
 	test_too_long();
 	test_retry();
 	test_retry_after();
@@ -665,6 +779,8 @@ int main(void)
 	test_timeout_first();
 	test_timeout_in_backoff();
 	test_second_address();
+	test_address_gone();
+	test_broken_later();
 	test_idle_loop();
 	test_many();
 	test_bounds();

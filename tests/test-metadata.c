@@ -57,15 +57,21 @@ static const struct {
 	{"an empty text is no value", "{\"instanceId\": \"i-1\", \"region\": \"\"}", NULL, NULL},
 	{"a member that is not known is ignored", "{\"instanceId\": \"i-1\", \"x\": [1, {}]}", NULL,
 		NULL},
-	{"a value in UTF-8", "{\"instanceId\": \"i-1\", \"region\": \"s\\u00fcd\"}", NULL, "süd"},
+	{"a region in UTF-8", "{\"instanceId\": \"i-1\", \"region\": \"s\\u00fcd\"}",
+		"region is not what", NULL},
+	{"a region with a line end", "{\"instanceId\": \"i-1\", \"region\": \"a\\nb\"}",
+		"region is not what", NULL},
+	{"an instanceId with a slash", "{\"instanceId\": \"../i-1\"}", "instanceId is not what",
+		NULL},
 	{"hostname is not the document's", "{\"instanceId\": \"i-1\", \"hostname\": 7}", NULL,
 		NULL},
 	{"no instanceId", "{\"region\": \"r\"}", "there is no instanceId", NULL},
 	{"an instanceId of null", "{\"instanceId\": null}", "there is no instanceId", NULL},
-	{"a number for text", "{\"instanceId\": 7}", "instanceId is no text", NULL},
-	{"a list for text", "{\"instanceId\": \"i-1\", \"region\": []}", "region is no text", NULL},
+	{"a number for text", "{\"instanceId\": 7}", "instanceId is not what", NULL},
+	{"a list for text", "{\"instanceId\": \"i-1\", \"region\": []}", "region is not what",
+		NULL},
 	{"a control character", "{\"instanceId\": \"i-1\", \"region\": \"a\\u001b[2J\"}",
-		"region is no text", NULL},
+		"region is not what", NULL},
 	{"a list", "[]", "no JSON object", NULL},
 	{"an empty document", "", "'[' or '{' expected near end of file", NULL},
 	{"a page", "<html>", "'[' or '{' expected near '<'", NULL},
@@ -123,11 +129,11 @@ static void test_document_bytes(void)
 
 	is_int(metadata_parse_identity(&metadata, "{\"instanceId\": \"i-1\"}\0\0", 23, NULL),
 		-EBADMSG, "NULs behind the document");
-	snprintf(many, sizeof many, "{\"instanceId\": \"%0*d\"}", METADATA_VALUE_MAX + 1, 7);
+	snprintf(many, sizeof many, "{\"instanceId\": \"%0*d\"}", METADATA_WORD_MAX + 1, 7);
 	is_int(metadata_parse_identity(&metadata, many, strlen(many), NULL), -EBADMSG,
-		"a value of more than 1 KiB");
+		"an instance ID of 256 characters");
 	one = calloc(1, sizeof *one);
-	snprintf(many, sizeof many, "{\"instanceId\": \"%0*d\"}", METADATA_VALUE_MAX, 7);
+	snprintf(many, sizeof many, "{\"instanceId\": \"%0*d\"}", METADATA_WORD_MAX, 7);
 	is_int(metadata_parse_identity(one, many, strlen(many), NULL), 0,
 		"one of just that is read");
 	metadata_free(one);
@@ -229,9 +235,7 @@ static void test_collect(void)
 {
 	FAKE_SCRIPT(TOKEN, IDENTITY, IS("meta-data/hostname", "ip-10-0-0-7.ec2.internal"),
 		IS("meta-data/mac", "02:29:96:8f:6a:2d"), NOT("meta-data/public-ipv4", 403),
-		IS("meta-data/public-hostname", ""), IS("meta-data/reservation-id", "a\x01z"),
-		{.url = "/instance-life-cycle", .status = 200, .body = "a\0b", .length = 3},
-		IS("meta-data/placement/availability-zone-id", "caf\xe9"),
+		IS("meta-data/public-hostname", ""),
 		IS("meta-data/security-groups", "default\nweb"), NOTHING_ELSE);
 	is_int(collect(SECOND), 0, "metadata is collected");
 	if (!collected)
@@ -245,12 +249,10 @@ static void test_collect(void)
 	is_str(metadata_value(collected, "ami-launch-index"), NULL, "404 is no value");
 	is_str(metadata_value(collected, "public-ipv4"), NULL, "403 for one field is none either");
 	is_str(metadata_value(collected, "public-hostname"), NULL, "nor an empty answer");
-	is_str(metadata_value(collected, "reservation-id"), NULL, "control characters are dropped");
-	is_str(metadata_value(collected, "instance-life-cycle"), NULL, "NULs are dropped");
-	is_str(metadata_value(collected, "availability-zone-id"), NULL,
-		"what is no UTF-8 is dropped");
 	is_int((long long)collected->n_tags, 0, "tags that are off are no tags");
 	is_int((long long)fake_http_count("PUT", ""), 1, "all for one token");
+	is_int((long long)fake_http_count("GET", "/document"), 2,
+		"the identity document is read before and after");
 	ok(fake_http_count("GET", "meta-data/placement/region") == 0 &&
 			fake_http_count("GET", "meta-data/instance-id") == 0,
 		"and the document's fields are not asked for one by one");
@@ -262,10 +264,8 @@ static const struct {
 	{"Name", "Name"},
 	{"aws:autoscaling:groupName", "aws%3Aautoscaling%3AgroupName"},
 	{"a+b=c.d,e_f@g-h", "a%2Bb%3Dc.d%2Ce_f%40g-h"},
-	{"~x", "~x"},
-	{"50%", "50%25"},
-	{"a?b#c", "a%3Fb%23c"},
-	{"Größe", "Gr%C3%B6%C3%9Fe"},
+	{"odd", "odd"},
+	{"gone", "gone"},
 };
 
 static void test_tags(void)
@@ -275,15 +275,17 @@ static void test_tags(void)
 	for (size_t i = 0; i < sizeof tag_paths / sizeof tag_paths[0]; i++)
 		snprintf(keys + strlen(keys), sizeof keys - strlen(keys), "%s\n", tag_paths[i].key);
 	FAKE_SCRIPT(TOKEN, IDENTITY, IS("meta-data/tags/instance/Name", "web"),
-		NOT("meta-data/tags/instance/~x", 404), IS("meta-data/tags/instance/", "other"),
+		IS("meta-data/tags/instance/odd", "a\x1b[2J\n"),
+		NOT("meta-data/tags/instance/gone", 404), IS("meta-data/tags/instance/", "ö<\"'&>"),
 		IS("meta-data/tags/instance", keys), NOTHING_ELSE);
 	is_int(collect(SECOND), 0, "tags are collected");
-	is_int((long long)(collected ? collected->n_tags : 0), 7, "each key in a line");
+	is_int((long long)(collected ? collected->n_tags : 0), 5, "each key in a line");
 	if (!collected)
 		return;
 	is_str(metadata_value(collected, "tag:Name"), "web", "with its value");
-	is_str(metadata_value(collected, "tag:Größe"), "other", "under its own name");
-	is_str(metadata_value(collected, "tag:~x"), NULL, "a tag gone meanwhile has none");
+	is_str(metadata_value(collected, "tag:a+b=c.d,e_f@g-h"), "ö<\"'&>", "under its own name");
+	is_str(metadata_value(collected, "tag:gone"), NULL, "a tag gone meanwhile has none");
+	is_str(metadata_value(collected, "tag:odd"), NULL, "nor has one of control characters");
 	for (size_t i = 0; i < sizeof tag_paths / sizeof tag_paths[0]; i++) {
 		snprintf(name, sizeof name, "the tag %s is asked for as %s", tag_paths[i].key,
 			tag_paths[i].path);
@@ -295,18 +297,16 @@ static void test_tags(void)
 static void test_tag_bounds(void)
 {
 	static char keys[16384];
-	char longest[KEY_MAX + 1], longer[KEY_MAX + 2];
+	char longest[KEY_MAX + 1];
 
 	memset(longest, 'k', sizeof longest - 1);
 	longest[sizeof longest - 1] = '\0';
-	memset(longer, 'k', sizeof longer - 1);
-	longer[sizeof longer - 1] = '\0';
-	snprintf(keys, sizeof keys, "%s\n%s\n\nbad\x01key\n\xff\n", longest, longer);
+	snprintf(keys, sizeof keys, "\n%s\n\n", longest);
 	FAKE_SCRIPT(TOKEN, IDENTITY, IS("meta-data/tags/instance/", "v"),
 		IS("meta-data/tags/instance", keys), NOTHING_ELSE);
 	(void)collect(SECOND);
 	ok(collected && collected->n_tags == 1 && strcmp(collected->tags[0].key, longest) == 0,
-		"a key of 128 characters is a key; longer ones, empty ones and no text are none");
+		"a key of 128 characters is a key");
 
 	keys[0] = '\0';
 	for (int i = 0; i < 100; i++)
@@ -321,13 +321,14 @@ static void test_tag_bounds(void)
 static void test_no_identity(void)
 {
 	FAKE_SCRIPT(TOKEN, NOTHING_ELSE);
-	is_int(collect(SECOND), -ENOENT, "no identity document is no metadata");
+	is_int(collect(300000), -ENOENT, "no identity document is no metadata");
 	ok(!collected && strstr(collect_err.text, "there is no dynamic/instance-identity/document"),
 		"in words");
-	is_int((long long)fake_http_count("GET", ""), 1, "and nothing else is asked for");
+	is_int((long long)fake_http_count("GET", ""),
+		(long long)fake_http_count("GET", "/document"), "and nothing else is asked for");
 
 	FAKE_SCRIPT(TOKEN, IS("dynamic/instance-identity/document", "<html>"), NOTHING_ELSE);
-	is_int(collect(SECOND), -EBADMSG, "nor is a page in its place");
+	is_int(collect(300000), -EBADMSG, "nor is a page in its place");
 	ok(!collected && strstr(collect_err.text, "instance identity document: "), "in words");
 
 	FAKE_SCRIPT({.method = "PUT", .status = 403});
@@ -353,9 +354,121 @@ static void test_slow_fields(void)
 
 	FAKE_SCRIPT(TOKEN, IDENTITY, {.url = "/hostname", .delay_ms = FAKE_SILENT},
 		IS("meta-data/mac", "m"), NOTHING_ELSE);
-	ok(collect(300000) == 0 && !metadata_value(collected, "hostname") &&
-			metadata_value(collected, "mac"),
-		"one that never answers costs only its own value");
+	is_int(collect(300000), -ETIMEDOUT, "while one never answers, none is there");
+}
+
+/* -- forms -- */
+
+static const struct {
+	const char *name, *value;
+	size_t length;     /* 0: that of the text */
+	const char *forms; /* that it fits: W, N, L, S for lines */
+} forms[] = {
+	{"an instance ID", "i-0123456789abcdef0", 0, "WNLS"},
+	{"a type", "u-6tb1.metal", 0, "WNLS"},
+	{"a MAC", "02:29:96:8f:6a:2d", 0, "WNLS"},
+	{"a time", "2016-11-19T16:32:11Z", 0, "WNLS"},
+	{"an architecture", "x86_64", 0, "WNLS"},
+	{"a name in two domains", "ip-10-0-0-7.a.example b.example", 0, "NLS"},
+	{"UTF-8", "Größe", 0, "LS"},
+	{"a page", "<html>", 0, "LS"},
+	{"quotes", "\"'`", 0, "LS"},
+	{"a way out", "../../etc/passwd", 0, "LS"},
+	{"a shell's words", "$(reboot);x", 0, "LS"},
+	{"lines", "default\nweb", 0, "S"},
+	{"a line end", "i-1\n", 0, "S"},
+	{"a header", "x\r\nHost: y", 0, ""},
+	{"a tab", "a\tb", 0, ""},
+	{"an escape", "a\x1b[2J", 0, ""},
+	{"a DEL", "a\x7f", 0, ""},
+	{"a NUL", "a\0b", 3, ""},
+	{"a NUL at the end", "a\0", 2, ""},
+	{"no UTF-8", "caf\xe9", 0, ""},
+	{"UTF-8 that is cut off", "caf\xc3", 0, ""},
+};
+
+static void test_forms(void)
+{
+	static const char letters[] = "WNLS";
+	char long_value[METADATA_VALUE_MAX + 1];
+
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		size_t length = forms[i].length ? forms[i].length : strlen(forms[i].value);
+		char fits[5] = "", *end = fits;
+
+		for (int form = METADATA_WORD; form <= METADATA_LINES; form++)
+			if (metadata_fits((enum metadata_form)form, forms[i].value, length))
+				*end++ = letters[form];
+		is_str(fits, forms[i].forms, forms[i].name);
+	}
+	memset(long_value, 'x', sizeof long_value);
+	for (int form = METADATA_WORD; form <= METADATA_LINES; form++) {
+		size_t max = form <= METADATA_NAMES ? METADATA_WORD_MAX : METADATA_VALUE_MAX;
+
+		ok(metadata_fits((enum metadata_form)form, long_value, max) &&
+				!metadata_fits((enum metadata_form)form, long_value, max + 1) &&
+				!metadata_fits((enum metadata_form)form, long_value, 0),
+			"a value has an end");
+	}
+}
+
+/* -- answers that make no sense -- */
+
+static const struct {
+	const char *name;
+	struct fake_answer answer;
+	int result;
+	const char *words;
+} nonsense[] = {
+	{"control characters", IS("meta-data/reservation-id", "a\x01z"), -EBADMSG,
+		"reservation-id is not what it should be"},
+	{"no UTF-8", IS("meta-data/placement/availability-zone-id", "caf\xe9"), -EBADMSG,
+		"availability-zone-id is not what it should be"},
+	{"a page", IS("meta-data/hostname", "<html>hello"), -EBADMSG,
+		"hostname is not what it should be"},
+	{"two lines", IS("meta-data/mac", "02:29:96:8f:6a:2d\nx"), -EBADMSG,
+		"mac is not what it should be"},
+	{"NULs", {.url = "/instance-life-cycle", .status = 200, .body = "spot\0b", .length = 6},
+		-EPROTO, "gave nonsense to meta-data/instance-life-cycle"},
+	{"a redirect", NOT("meta-data/public-ipv4", 302), -EPROTO,
+		"answered 302 to meta-data/public-ipv4"},
+	{"a page for tags", IS("meta-data/tags/instance", "<html>\nhello"), -EBADMSG,
+		"the list of tags is not what it should be"},
+	{"a way out as a tag", IS("meta-data/tags/instance", "Name\n.."), -EBADMSG,
+		"the list of tags is not what it should be"},
+	{"503 to the tags", NOT("meta-data/tags/instance", 503), -ETIMEDOUT,
+		"answered 503 to meta-data/tags/instance"},
+	{"503 to a tag", NOT("meta-data/tags/instance/Name", 503), -ETIMEDOUT,
+		"answered 503 to meta-data/tags/instance/Name"},
+};
+
+static void test_nonsense(void)
+{
+	for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+		FAKE_SCRIPT(TOKEN, nonsense[i].answer, IDENTITY,
+			IS("meta-data/tags/instance/Name", "web"),
+			IS("meta-data/tags/instance", "Name"), NOTHING_ELSE);
+		is_int(collect(300000), nonsense[i].result, nonsense[i].name);
+		ok(!collected && strstr(collect_err.text, nonsense[i].words), "  in words");
+		ok(fake_n_requests < 150, "  and not in a loop");
+	}
+}
+
+#define OTHER "{\"instanceId\": \"i-other\", \"region\": \"eu-west-1\"}"
+
+static void test_changed_identity(void)
+{
+	FAKE_SCRIPT(TOKEN, {.url = "/document", .times = 1, .status = 200, .body = DOCUMENT},
+		IS("dynamic/instance-identity/document", OTHER),
+		{.url = "/hostname", .times = 1, .status = 200, .body = "of-the-first"},
+		IS("meta-data/hostname", "of-the-other"), NOTHING_ELSE);
+	is_int(collect(2 * SECOND), 0, "an identity that changed meanwhile is read again");
+	is_str(collected ? metadata_value(collected, "instance-id") : "", "i-other", "whole");
+	is_str(collected ? metadata_value(collected, "hostname") : "", "of-the-other",
+		"with nothing of the one before");
+	is_str(collected ? metadata_value(collected, "instance-type") : "", NULL,
+		"not even where the other has nothing");
+	is_int((long long)fake_http_count("GET", "/document"), 4, "and compared again");
 }
 
 int main(void)
@@ -370,6 +483,9 @@ int main(void)
 	test_tag_bounds();
 	test_no_identity();
 	test_slow_fields();
+	test_forms();
+	test_nonsense();
+	test_changed_identity();
 	collected = metadata_free(collected);
 	return done_testing();
 }

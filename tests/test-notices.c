@@ -5,6 +5,12 @@
 #include "fake-http.h"
 #include "tap.h"
 
+/* What every instance has. */
+#define IT_IS                                                                                      \
+	{                                                                                          \
+		.url = "meta-data/instance-id", .status = 200, .body = "i-1"                       \
+	}
+
 static const struct config_lifecycle config = {.maintenance = true};
 
 struct stage {
@@ -70,10 +76,11 @@ static void test_on_demand(void)
 	struct stage stage;
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
-		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
 		{.status = 404});
 	begin(&stage, false);
-	is_int((int)fake_n_requests, 3, "an on-demand instance asks for a token, and two things");
+	is_int((int)fake_n_requests, 4,
+		"an on-demand instance asks for a token, two things, and who says 404");
 	is_int((int)fake_http_count("GET", "spot/"), 0, "but not for interruptions");
 	is_int((int)fake_http_count("GET", "recommendations/"), 0, "or recommendations");
 	ok(notices_all_known(stage.notices), "and then knows all");
@@ -103,6 +110,13 @@ static void test_failures(void)
 	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).failed, 1, "and the other");
 	end(&stage);
 
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.status = 404});
+	begin(&stage, false);
+	ok(stage.changes == 0 && !notices_known(stage.notices, NOTICE_LIFECYCLE),
+		"who says 404 to what every instance has is not believed");
+	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "that is counted");
+	end(&stage);
+
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
 	begin(&stage, false);
 	is_int(stage.changes, 0, "silence changes nothing");
@@ -120,7 +134,7 @@ static void test_trouble(void)
 		{.url = "spot/instance-action",
 			.status = 200,
 			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
-		{.status = 404});
+		IT_IS, {.status = 404});
 	begin(&stage, true);
 	is_int((int)fake_n_requests, 5, "a Spot Instance asks for a token, and four things");
 	is_int(stage.troubles, 1, "when all fail, that is said, once");

@@ -46,7 +46,7 @@ struct http_call {
 	struct curl_slist *headers;
 	char *body;
 	size_t length, body_max;
-	bool too_long;
+	bool too_long, framed;
 	http_sink sink;
 	int sink_error;
 	char reason[CURL_ERROR_SIZE];
@@ -118,11 +118,22 @@ static int status_of(const struct http_call *call)
 	return (int)status;
 }
 
+/* RFC 9112, section 6.3: what has neither ends where the connection does. */
+static bool lacks_frame(const struct http_response *response)
+{
+	return response->call->framed && status_of(response->call) / 100 == 2 &&
+	       !http_header(response, "Content-Length") &&
+	       !http_header(response, "Transfer-Encoding");
+}
+
 static void call_finish(struct http_call *call, CURLcode code)
 {
 	struct http_response response = {.call = call, .reason = ""};
 
-	if (code == CURLE_OK || (call->too_long && call->sink)) {
+	if (code == CURLE_OK && lacks_frame(&response)) {
+		response.error = -EPROTO;
+		response.reason = "the answer does not say how long it is";
+	} else if (code == CURLE_OK || (call->too_long && call->sink)) {
 		response.status = status_of(call);
 		response.body = steal_ptr(call->body);
 		response.length = call->length;
@@ -381,6 +392,7 @@ int http_start(struct http *http, const struct http_request *request, http_done 
 		.next = http->calls,
 		.easy = curl_easy_init(),
 		.body_max = request->body_max,
+		.framed = request->framed,
 		.sink = request->sink,
 		.done = done,
 		.userdata = userdata};

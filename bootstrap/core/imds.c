@@ -18,6 +18,13 @@
 #define IMDS_PATH_MAX    512
 #define CALLS_MAX        256
 
+/* Since when, how often, with what last. */
+struct trouble {
+	uint64_t since;
+	unsigned tries; /* 0: none */
+	struct err last;
+};
+
 struct imds_call {
 	struct imds *imds;
 	struct imds_call *next;
@@ -27,8 +34,11 @@ struct imds_call {
 	struct http_call *exchange;
 	bool ready;            /* wants to be sent as soon as there is a token */
 	bool renewed;          /* had its second chance after a 401 */
+	bool refused;          /* the last answer was not the service's way */
 	unsigned token_number; /* of the token it was sent with */
+	size_t url;            /* it was sent to */
 	unsigned attempt;
+	struct trouble trouble;
 	imds_done done;
 	void *userdata;
 };
@@ -48,10 +58,8 @@ struct imds {
 	struct imds_call *calls;
 	size_t n_calls;
 	uint64_t answered; /* CLOCK_BOOTTIME, the first time; 0: not yet */
-	/* trouble: since when, how often, with what last */
-	uint64_t trouble_since;
-	unsigned trouble_tries;
-	struct err trouble;
+	struct trouble trouble;
+	struct err doubt; /* "": none */
 };
 
 static void advance(struct imds *imds);
@@ -75,7 +83,7 @@ static uint32_t random_bits(void)
 enum imds_verdict imds_judge(int status, int error, bool token_is_fresh)
 {
 	if (status == 0)
-		return error == -EFBIG ? IMDS_REFUSE : IMDS_RETRY;
+		return error == -EFBIG || error == -EPROTO ? IMDS_REFUSE : IMDS_RETRY;
 	if (status == 200)
 		return IMDS_USE;
 	if (status == 401)
@@ -100,25 +108,55 @@ uint64_t imds_backoff(unsigned attempt, bool answered, const char *retry_after, 
 	return asked > wait ? asked : wait;
 }
 
-static void trouble_note(struct imds *imds, const struct http_response *response, const char *what)
+static void trouble_add(struct trouble *trouble, const struct err *words)
 {
-	if (imds->trouble_tries++ == 0)
-		imds->trouble_since = now();
-	if (response->status)
-		err_set(&imds->trouble, 0, "%s answered %d to %s", imds->urls[imds->url],
-			response->status, what);
+	if (trouble->tries++ == 0)
+		trouble->since = now();
+	trouble->last = *words;
+}
+
+/* Of the service as a whole, and of a call if it is one's. */
+static void trouble_note(struct imds *imds, struct imds_call *call,
+	const struct http_response *response, bool refused)
+{
+	const char *what = call ? call->path : "a request for a token",
+		   *url = imds->urls[call ? call->url : imds->url],
+		   *way = refused ? ", which is not the metadata service's way" : "";
+	struct err words;
+
+	if (response->status == 200)
+		err_set(&words, 0, "%s gave nonsense to %s", url, what);
+	else if (response->status)
+		err_set(&words, 0, "%s answered %d to %s%s", url, response->status, what, way);
 	else
-		err_set(&imds->trouble, 0, "%s: %s", imds->urls[imds->url], response->reason);
+		err_set(&words, 0, "%s: %s%s", url, response->reason, way);
+	trouble_add(&imds->trouble, &words);
+	if (call)
+		trouble_add(&call->trouble, &words);
+}
+
+static bool trouble_words(const struct trouble *trouble, struct err *ret_words)
+{
+	if (trouble->tries == 0)
+		return false;
+	err_set(ret_words, 0, "metadata service: %s (tried %u time%s in %.1f s)",
+		trouble->last.text, trouble->tries, trouble->tries == 1 ? "" : "s",
+		(double)(now() - trouble->since) / 1e6);
+	return true;
 }
 
 bool imds_trouble(const struct imds *imds, struct err *ret_words)
 {
-	if (imds->trouble_tries == 0)
-		return false;
-	err_set(ret_words, 0, "metadata service: %s (tried %u time%s in %.1f s)",
-		imds->trouble.text, imds->trouble_tries, imds->trouble_tries == 1 ? "" : "s",
-		(double)(now() - imds->trouble_since) / 1e6);
-	return true;
+	if (trouble_words(&imds->trouble, ret_words))
+		return true;
+	if (imds->doubt.text[0])
+		*ret_words = imds->doubt;
+	return imds->doubt.text[0];
+}
+
+void imds_doubt(struct imds *imds, const struct err *words)
+{
+	imds->doubt = words ? *words : (struct err){""};
 }
 
 uint64_t imds_answered(const struct imds *imds)
@@ -154,9 +192,9 @@ static void call_finish(struct imds_call *call, struct imds_answer *answer)
 
 static void call_time_out(struct imds_call *call)
 {
-	struct imds_answer answer = {.result = -ETIMEDOUT};
+	struct imds_answer answer = {.result = call->refused ? -EPROTO : -ETIMEDOUT};
 
-	if (!imds_trouble(call->imds, &answer.err))
+	if (!trouble_words(&call->trouble, &answer.err) && !imds_trouble(call->imds, &answer.err))
 		err_set(&answer.err, 0, "metadata service: %s: no answer for %s in %.1f s",
 			call->imds->urls[call->imds->url], call->path,
 			(double)(now() - call->started) / 1e6);
@@ -189,16 +227,52 @@ static int on_call_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* User-data is the user's, and may be gzip; the service itself has nothing but text. */
+static bool has_nul(const struct imds_call *call, const struct http_response *response)
+{
+	return strcmp(call->path, "user-data") != 0 &&
+	       memchr(response->body, '\0', response->length);
+}
+
+/*
+ * Who answered before, and is silent now, may be gone for good: the other address is asked, which
+ * needs a token of its own. The first of several calls that were under way sees to it.
+ */
+static void turn_away(struct imds *imds, const struct imds_call *call)
+{
+	if (imds->n_urls == 1 || call->url != imds->url)
+		return;
+	imds->url = (imds->url + 1) % imds->n_urls;
+	imds->token_until = 0;
+}
+
+static void call_again(struct imds_call *call, const struct http_response *response, bool refused)
+{
+	struct imds *imds = call->imds;
+
+	trouble_note(imds, call, response, refused);
+	if (response->status == 0)
+		turn_away(imds, call);
+	call->renewed = false;
+	call->refused = refused;
+	call_sleep(call, imds_backoff(++call->attempt, true,
+				 response->status ? http_header(response, "Retry-After") : NULL,
+				 random_bits()));
+}
+
 static void on_answer(struct http_response *response, void *userdata)
 {
 	struct imds_call *call = userdata;
 	struct imds *imds = call->imds;
 	struct imds_answer answer = {0};
+	enum imds_verdict verdict = imds_judge(response->status, response->error, call->renewed);
 
 	call->exchange = NULL;
-	switch (imds_judge(response->status, response->error, call->renewed)) {
+	if (verdict == IMDS_USE && has_nul(call, response))
+		verdict = IMDS_REFUSE;
+	switch (verdict) {
 	case IMDS_USE:
-		imds->trouble_tries = 0;
+		imds->trouble.tries = 0;
 		answer.body = steal_ptr(response->body);
 		answer.length = response->length;
 		call_finish(call, &answer);
@@ -210,31 +284,19 @@ static void on_answer(struct http_response *response, void *userdata)
 		advance(imds);
 		break;
 	case IMDS_ABSENT:
-		imds->trouble_tries = 0;
+		imds->trouble.tries = 0;
 		answer.result = err_set(
 			&answer.err, -ENOENT, "metadata service: there is no %s", call->path);
 		call_finish(call, &answer);
 		break;
 	case IMDS_FORBIDDEN:
-		imds->trouble_tries = 0;
+		imds->trouble.tries = 0;
 		answer.result = err_set(&answer.err, -EACCES,
 			"metadata service: %s is forbidden (403)", call->path);
 		call_finish(call, &answer);
 		break;
 	case IMDS_RETRY:
-		trouble_note(imds, response, call->path);
-		call->renewed = false;
-		call_sleep(call,
-			imds_backoff(++call->attempt, response->status != 0,
-				response->status ? http_header(response, "Retry-After") : NULL,
-				random_bits()));
-		break;
-	case IMDS_REFUSE:
-		trouble_note(imds, response, call->path);
-		answer.result = err_set(&answer.err, -EPROTO,
-			"%s, which is not the metadata service's way", imds->trouble.text);
-		call_finish(call, &answer);
-		break;
+	case IMDS_REFUSE: call_again(call, response, verdict == IMDS_REFUSE); break;
 	}
 }
 
@@ -246,11 +308,13 @@ static int call_send(struct imds_call *call)
 		.socket = imds->socket,
 		.headers = {header},
 		.timeout_usec = EXCHANGE_TIMEOUT,
-		.body_max = IMDS_BODY_MAX};
+		.body_max = IMDS_BODY_MAX,
+		.framed = true};
 
 	snprintf(url, sizeof url, "%s/latest/%s", imds->urls[imds->url], call->path);
 	snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s", imds->token);
 	call->token_number = imds->token_number;
+	call->url = imds->url;
 	return http_start(imds->http, &request, on_answer, call, &call->exchange);
 }
 
@@ -300,7 +364,7 @@ static void calls_forbid(struct imds *imds)
 			continue;
 		}
 		err_set(&answer.err, 0, "metadata service: switched off for this instance (%s)",
-			imds->trouble.text);
+			imds->trouble.last.text);
 		call_finish(call, &answer);
 		call = imds->calls;
 	}
@@ -316,11 +380,11 @@ static void on_token(struct http_response *response, void *userdata)
 		imds->token_attempt = 0;
 		advance(imds);
 	} else if (response->status == 403) {
-		trouble_note(imds, response, "a request for a token");
+		trouble_note(imds, NULL, response, false);
 		calls_forbid(imds);
 	} else {
-		trouble_note(imds, response, "a request for a token");
-		token_retry(imds, response->status != 0,
+		trouble_note(imds, NULL, response, false);
+		token_retry(imds, response->status != 0 || imds->answered,
 			response->status ? http_header(response, "Retry-After") : NULL);
 	}
 }
@@ -333,7 +397,8 @@ static void token_fetch(struct imds *imds)
 		.method = "PUT",
 		.headers = {"X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL_TEXT},
 		.timeout_usec = EXCHANGE_TIMEOUT,
-		.body_max = TOKEN_MAX};
+		.body_max = TOKEN_MAX,
+		.framed = true};
 	int enabled = SD_EVENT_OFF;
 
 	(void)sd_event_source_get_enabled(imds->token_timer, &enabled);
@@ -369,6 +434,12 @@ static void advance(struct imds *imds)
 int imds_get(
 	struct imds *imds, const char *path, uint64_t timeout_usec, imds_done done, void *userdata)
 {
+	return imds_get_later(imds, path, 0, timeout_usec, done, userdata);
+}
+
+int imds_get_later(struct imds *imds, const char *path, uint64_t wait_usec, uint64_t timeout_usec,
+	imds_done done, void *userdata)
+{
 	struct imds_call *call;
 	uint64_t start = now();
 	int r;
@@ -388,7 +459,8 @@ int imds_get(
 		.userdata = userdata};
 	strcpy(call->path, path);
 	/* First at once, so that `done` is never called from within this function. */
-	r = sd_event_add_time(imds->event, &call->timer, CLOCK_BOOTTIME, 0, 1, on_call_timer, call);
+	r = sd_event_add_time(imds->event, &call->timer, CLOCK_BOOTTIME,
+		wait_usec ? start + wait_usec : 0, 1, on_call_timer, call);
 	if (r < 0) {
 		free(call);
 		return r;

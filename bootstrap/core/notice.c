@@ -21,6 +21,13 @@ const struct notice_source notice_sources[NOTICE_KINDS] = {
 		60 * SECOND, 60 * SECOND},
 };
 
+/* What goes into keys and reasons: EC2's own words, "instance-stop", "instance-event-0d5…". */
+static bool is_word(const char *text)
+{
+	return *text && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				     "0123456789-_.:") == strlen(text);
+}
+
 static void say(
 	struct notice *notice, enum notice_verdict verdict, const char *key, const char *reason)
 {
@@ -95,7 +102,7 @@ static int parse_spot(
 
 	(void)now, (void)config;
 	if (json_unpack(json, "{s:s, s:s}", "action", &action, "time", &time) == 0)
-		r = parse_iso_time(time, &notice->at);
+		r = is_word(action) ? parse_iso_time(time, &notice->at) : -EBADMSG;
 	if (r == 0) {
 		snprintf(key, sizeof key, "spot %.32s %.32s", action, time);
 		snprintf(reason, sizeof reason, "Spot interruption: %.32s at %.32s", action, time);
@@ -151,7 +158,7 @@ static int parse_maintenance(
 			break;
 		}
 		end = strptime(before, "%d %b %Y %H:%M:%S GMT", &tm);
-		if (!end || *end) {
+		if (!end || *end || !is_word(code) || (*id && !is_word(id))) {
 			r = -EBADMSG;
 			break;
 		}
