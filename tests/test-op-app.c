@@ -269,9 +269,12 @@ static void test_run(void)
 	is_str(did(op_run, "start", -EIO), "current secret stop start",
 		"one that was well before is not left");
 	proven = false;
-	is_str(did(op_run, "start", -EIO),
+	is_str(did(op_run, "start", -ECHILD),
 		"current secret stop start condemn before switch-back secret stop start-back prune",
 		"a new one that does not start is");
+	is_str(did(op_run, "start", -ENOSPC),
+		"current secret stop start before switch-back secret stop start-back prune",
+		"but tried again where the machine is at fault");
 }
 
 int main(void)
