@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "clock.h"
 
 static size_t collect_checks(struct agent *agent)
 {
@@ -44,7 +45,7 @@ static size_t collect_counters(struct agent *agent)
 static void note_status(struct agent *agent, enum status status)
 {
 	if (agent->kept->ready_usec == 0 && status_serves(status))
-		agent->kept->ready_usec = state_now();
+		agent->kept->ready_usec = clock_boot();
 	if (agent->since && status == agent->status)
 		return;
 	if (agent->since)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clock.h"
 #include "cloudformation.h"
 #include "lifecycle-call.h"
 #include "lifecycle-kept.h"
@@ -94,7 +95,7 @@ static void note_failure(struct lifecycle *lifecycle, int result, const char *wo
 	if (lifecycle->failures[action]++ == 0)
 		say(lifecycle, LOG_WARNING, "%s", words);
 	lifecycle->facts.not_before[action] =
-		state_now() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
+		clock_boot() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
 }
 
 static void on_answer(const struct aws_answer *answer, void *userdata)
@@ -109,7 +110,7 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 	decide_soon(lifecycle);
 	if (lifecycle->stale && lifecycle_call_is_of_target(action))
 		return;
-	lifecycle->facts.now = state_now();
+	lifecycle->facts.now = clock_boot();
 	if (r == 0)
 		r = lifecycle_call_take(&lifecycle->facts, self, &lifecycle->step, answer, &words);
 	if (action == LIFECYCLE_ASK_STATE)
@@ -149,7 +150,7 @@ static int on_next(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (lifecycle->call)
 		return 0;
-	lifecycle->facts.now = state_now();
+	lifecycle->facts.now = clock_boot();
 	lifecycle->step = lifecycle_next(&lifecycle->facts);
 	if (lifecycle->step.action != LIFECYCLE_NOTHING) {
 		act(lifecycle);
@@ -200,7 +201,7 @@ static void note_target(struct lifecycle *lifecycle)
 	if (!notices_known(lifecycle->notices, NOTICE_LIFECYCLE) ||
 		(facts->target_known && strcmp(facts->target, notice->state) == 0))
 		return;
-	facts->target_since = facts->target_known ? state_now() : 0;
+	facts->target_since = facts->target_known ? clock_boot() : 0;
 	facts->target_known = true;
 	memcpy(facts->target, notice->state, sizeof facts->target);
 	facts->state[0] = '\0';
@@ -272,7 +273,7 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 	facts->stacked = self->stack[0] && self->resource[0];
 	facts->tagged = group != NULL;
 	facts->wants_group = config->scaling.cloudwatch && !group && !config->scaling.group;
-	facts->first_ask = state_now() + lifecycle_spread(self->instance_id);
+	facts->first_ask = clock_boot() + lifecycle_spread(self->instance_id);
 	if (group)
 		tell_group(lifecycle, group);
 	if (config->lifecycle.signal && !facts->stacked)
@@ -293,7 +294,7 @@ void lifecycle_follow(
 	bool settled = state && state->settled;
 
 	if (settled != facts->settled)
-		facts->settled_since = state_now();
+		facts->settled_since = clock_boot();
 	facts->settled = settled;
 	lifecycle->drain = *drain;
 	if (!facts->identified && state && state->metadata)
@@ -307,7 +308,7 @@ void lifecycle_judge(struct lifecycle *lifecycle, enum status verdict)
 	if (verdict == lifecycle->facts.verdict)
 		return;
 	lifecycle->facts.verdict = verdict;
-	lifecycle->facts.since = state_now();
+	lifecycle->facts.since = clock_boot();
 	decide_soon(lifecycle);
 }
 

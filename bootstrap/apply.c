@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "file.h"
 #include "op.h"
 #include "walk.h"
@@ -72,7 +73,7 @@ static void work(struct worker_pipe *pipe, void *userdata)
 			.step = &subject->plan->steps[i],
 			.reach = {command_reach(walk->options), tell_progress, &progress}};
 		struct worker_message message = {.step = i};
-		uint64_t began = state_now();
+		uint64_t began = clock_boot();
 
 		if (!walk_is_of(op.step, subject) || !walk_is_work(op.step))
 			continue;
@@ -82,7 +83,7 @@ static void work(struct worker_pipe *pipe, void *userdata)
 		r = ops[op.step->op](&op, &message.err);
 		message.ended = true;
 		message.result = r;
-		message.seconds = (double)(state_now() - began) / 1e6;
+		message.seconds = (double)(clock_boot() - began) / 1e6;
 		message.program_began = op.mkfs_began;
 		message.program_ended = op.mkfs_ended;
 		memcpy(message.note, op.note, sizeof op.note);
@@ -94,7 +95,7 @@ static void note_moments(const struct subject *subject, const struct plan_step *
 	const struct worker_message *message)
 {
 	struct state *state = &subject->walk->state;
-	uint64_t now = state_now();
+	uint64_t now = clock_boot();
 	char name[96];
 
 	plan_subject_name(subject->walk->config, step, name, sizeof name);
@@ -109,7 +110,7 @@ static int write_state(struct walk *walk, bool settled, struct err *err);
 static void on_progress(struct subject *subject, const struct worker_message *message)
 {
 	struct walk *walk = subject->walk;
-	uint64_t now = state_now();
+	uint64_t now = clock_boot();
 
 	memcpy(subject->progress, message->note, sizeof subject->progress);
 	tell(walk, &subject->plan->steps[message->step], APPLY_PROGRESS, message->note, 0);
@@ -342,7 +343,7 @@ static void on_metadata(
 	uint64_t answered = imds_answered(walk->service->imds);
 
 	walk->metadata_pending = false;
-	state_note(&walk->state, answered ? answered : walk->started, state_now(), "metadata");
+	state_note(&walk->state, answered ? answered : walk->started, clock_boot(), "metadata");
 	if (result < 0) {
 		walk->metadata_err = *err;
 	} else {
@@ -414,10 +415,10 @@ static int leave_out(struct walk *walk, struct err *err)
 /* Until something happened, or a device may have arrived. */
 static int rest(struct walk *walk)
 {
-	uint64_t until = state_now() + TICK, time;
+	uint64_t until = clock_boot() + TICK, time;
 	int r = 0;
 
-	while (r >= 0 && !walk->look && (time = state_now()) < until)
+	while (r >= 0 && !walk->look && (time = clock_boot()) < until)
 		r = sd_event_run(walk->service->event, until - time);
 	return r < 0 ? r : 0;
 }
@@ -462,7 +463,7 @@ static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 	if (r < 0)
 		return r;
 	tell_rest(walk);
-	state_note(&walk->state, walk->started, state_now(), "apply");
+	state_note(&walk->state, walk->started, clock_boot(), "apply");
 	r = write_state(walk, true, err);
 	*ret_status = walk->options->app ? walk_judge_app(walk)
 					 : status_decide(checks, state_checks(&walk->state, checks),
@@ -487,7 +488,7 @@ int apply_walk(const struct options *options, const struct config *config, struc
 		.tell = report,
 		.userdata = userdata,
 		.inventory = ahead,
-		.started = state_now()};
+		.started = clock_boot()};
 	list_subjects(walk);
 	r = walk_on(walk, ret_status, err);
 	for (size_t i = 0; i < walk->n_subjects; i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "command.h"
 #include "log.h"
 #include "spawn.h"
@@ -52,7 +53,7 @@ static int ask(struct probe *probe, const char *url)
 
 int cmd_probe(const struct options *options)
 {
-	uint64_t start = spawn_now();
+	uint64_t start = clock_monotonic();
 	unsigned good = 0, rise = options->wait ? RISE : 1;
 	int r = 0;
 
@@ -68,7 +69,7 @@ int cmd_probe(const struct options *options)
 			return EXIT_DONE;
 		}
 		if (r < 0 || !options->wait ||
-			spawn_now() - start + INTERVAL > options->wait_usec) {
+			clock_monotonic() - start + INTERVAL > options->wait_usec) {
 			log_error("%s %s", options->argument, probe.err.text);
 			return EXIT_FAILED;
 		}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "clock.h"
 #include "command.h"
 #include "log.h"
 #include "manager.h"
@@ -170,7 +171,7 @@ int cmd_timeline(const struct options *options)
 		return EXIT_FAILED;
 	}
 	known->facts =
-		(struct timeline_facts){.state = state, .units = known->units, .now = state_now()};
+		(struct timeline_facts){.state = state, .units = known->units, .now = clock_boot()};
 	ask_systemd(known, config);
 	ask_ready(known, options, config);
 	timeline_make(&known->facts, &known->timeline);

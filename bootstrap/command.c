@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "identity.h"
 #include "spawn.h"
@@ -48,10 +49,10 @@ int command_config(const struct options *options, struct config **ret_config)
 /* Runs the loop for so long. */
 static int pause_for(struct service *service, uint64_t usec)
 {
-	uint64_t until = spawn_now() + usec, now;
+	uint64_t until = clock_monotonic() + usec, now;
 	int r = 0;
 
-	while (r >= 0 && (now = spawn_now()) < until)
+	while (r >= 0 && (now = clock_monotonic()) < until)
 		r = sd_event_run(service->event, until - now);
 	return r;
 }
@@ -63,13 +64,13 @@ static int pause_for(struct service *service, uint64_t usec)
 static int ask_user_data(struct service *service, uint64_t timeout_usec, char **ret_body,
 	size_t *ret_length, struct err *err)
 {
-	uint64_t end = spawn_now() + timeout_usec, wait, now;
+	uint64_t end = clock_monotonic() + timeout_usec, wait, now;
 	_cleanup_free_ char *id = NULL;
 	unsigned attempt = 0;
 	int r;
 
 	do {
-		now = spawn_now();
+		now = clock_monotonic();
 		timeout_usec = end > now ? end - now : 0;
 		r = imds_wait(service->imds, "user-data", timeout_usec, ret_body, ret_length, err);
 		if (r != -ENOENT)
@@ -82,7 +83,7 @@ static int ask_user_data(struct service *service, uint64_t timeout_usec, char **
 		imds_doubt(service->imds, err);
 		wait = imds_backoff(++attempt, true, NULL, UINT32_MAX);
 		r = -EPROTO;
-	} while (spawn_now() + wait < end && pause_for(service, wait) >= 0);
+	} while (clock_monotonic() + wait < end && pause_for(service, wait) >= 0);
 	imds_doubt(service->imds, NULL);
 	return r;
 }
@@ -157,12 +158,12 @@ int command_lock(const char *state, const char *name, int *ret_fd, struct err *e
 int command_lock_wait(int fd, uint64_t timeout_usec, struct err *err)
 {
 	bool ever = timeout_usec == UINT64_MAX;
-	uint64_t began = spawn_now();
+	uint64_t began = clock_monotonic();
 
 	while (flock(fd, ever ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EINTR && errno != EWOULDBLOCK)
 			return err_set(err, -errno, "lock: %m");
-		if (!ever && spawn_now() - began >= timeout_usec)
+		if (!ever && clock_monotonic() - began >= timeout_usec)
 			return err_set(err, -ETIMEDOUT,
 				"who holds the lock does not end within %llu s",
 				(unsigned long long)(timeout_usec / 1000000));

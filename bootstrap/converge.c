@@ -10,6 +10,7 @@
 
 #include "ahead.h"
 #include "apply.h"
+#include "clock.h"
 #include "converge.h"
 #include "log.h"
 #include "show.h"
@@ -175,7 +176,7 @@ static int complete_config(const struct options *options, struct service *servic
 
 static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
 {
-	uint64_t spent = state_now() - began;
+	uint64_t spent = clock_boot() - began;
 
 	return spent < timeout_usec ? timeout_usec - spent : 0;
 }
@@ -205,7 +206,7 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 	}
 	if (r == 0)
 		r = service_open(&options, &service, err);
-	began = state_now();
+	began = clock_boot();
 	if (r == 0)
 		r = complete_config(&options, &service, config, &ahead, err);
 	options.imds_timeout_usec = time_left(began, options.imds_timeout_usec);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "draining.h"
 #include "hooks.h"
 #include "host.h"
@@ -33,7 +34,7 @@ static void tell(const struct draining *draining, enum draining_outcome outcome,
 {
 	struct draining_report report = {.outcome = outcome,
 		.text = text,
-		.seconds = began ? (double)(spawn_now() - began) / USEC_PER_SEC : 0};
+		.seconds = began ? (double)(clock_monotonic() - began) / USEC_PER_SEC : 0};
 
 	snprintf(report.subject, sizeof report.subject, "%s", subject);
 	snprintf(report.what, sizeof report.what, "%s", what);
@@ -78,7 +79,8 @@ static uint64_t time_to_wait(const struct draining *draining)
 
 static void wait_for_connections(struct draining *draining)
 {
-	uint64_t began = spawn_now(), deadline = began + time_to_wait(draining), now, since = 0;
+	uint64_t began = clock_monotonic(), deadline = began + time_to_wait(draining), now,
+		 since = 0;
 	struct connections_rule rule = {.agent = 0};
 	char ports[256], text[300];
 	const char *run = draining->options->run;
@@ -90,7 +92,7 @@ static void wait_for_connections(struct draining *draining)
 	draining_ports_text(&rule, ports, sizeof ports);
 	if (stat(run ? run : DRAIN_RUN_DEFAULT, &st) == 0)
 		rule.agent = st.st_uid;
-	while ((now = spawn_now()) < deadline) {
+	while ((now = clock_monotonic()) < deadline) {
 		r = rule.n_ports ? connections_read(&rule, &count) : -ENODATA;
 		if (r == 0 && draining_is_quiet(
 				      &since, now, count, draining->config->lifecycle.quiet_usec))
@@ -130,7 +132,7 @@ static void *stop(void *userdata)
 	struct stop *stop = userdata;
 	struct host_app_status status;
 
-	stop->began = spawn_now();
+	stop->began = clock_monotonic();
 	stop->runs = host()->app_read(&stop->app, &status) < 0 || status.running;
 	if (stop->runs)
 		stop->result = host()->app_stop(&stop->app, &stop->err);
@@ -238,7 +240,7 @@ static void run_hooks(struct draining *draining)
 	}
 	draining_kind(&draining->drain, kind, sizeof kind);
 	for (size_t i = 0; i < hooks.n; i++) {
-		uint64_t began = spawn_now();
+		uint64_t began = clock_monotonic();
 
 		r = hooks_run(&hooks, i, kind, env, hook_time(draining), &err);
 		tell_end(draining, r, HOOKS_DIRECTORY, hooks.names[i], began, &err);

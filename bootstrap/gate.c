@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "spawn.h"
 
 #define PAUSE  500000            /* usec; asking systemd is work, while the app is to start */
@@ -47,7 +48,7 @@ static int probe(const struct config_app *app, uint64_t usec, struct err *err)
 static int stay(const struct host_app *app, uint64_t usec, unsigned *ret_ends, struct err *err)
 {
 	struct host_app_status first, status;
-	uint64_t until = spawn_now() + usec;
+	uint64_t until = clock_monotonic() + usec;
 	int r = host()->app_read(app, &first);
 
 	if (r < 0)
@@ -60,18 +61,18 @@ static int stay(const struct host_app *app, uint64_t usec, unsigned *ret_ends, s
 		*ret_ends = status.restarts;
 		if (!status.running || !status.pid || status.pid != first.pid)
 			return err_set(err, -ECHILD, "its process does not stay");
-	} while (spawn_now() < until);
+	} while (clock_monotonic() < until);
 	return 0;
 }
 
 int gate_pass(const struct host_app *app, struct err *err)
 {
 	const char *health = app->app->health;
-	uint64_t now = spawn_now(), deadline = now + app->app->ready_timeout_usec;
+	uint64_t now = clock_monotonic(), deadline = now + app->app->ready_timeout_usec;
 	unsigned ends = 0;
 	int r = -ETIMEDOUT;
 
-	while (r < 0 && (now = spawn_now()) < deadline && ends < GATE_ENDS_MAX) {
+	while (r < 0 && (now = clock_monotonic()) < deadline && ends < GATE_ENDS_MAX) {
 		uint64_t left = deadline - now;
 
 		r = health ? probe(app->app, left < GATE_SLICE ? left : GATE_SLICE, err) : 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "blank.h"
+#include "clock.h"
 #include "device.h"
 #include "file.h"
 #include "filesystem.h"
@@ -234,7 +235,7 @@ static void look_at_releases(const struct config_app *wanted, struct inventory_a
 /* A source that does not answer holds up all the rest while it is asked. */
 static bool was_just_asked(const struct inventory_app *app)
 {
-	return app->wanted_asked && spawn_now() - app->wanted_asked < ASK_PAUSE;
+	return app->wanted_asked && clock_monotonic() - app->wanted_asked < ASK_PAUSE;
 }
 
 static void look_at_app(const struct inventory_request *request, size_t i,
@@ -255,7 +256,7 @@ static void look_at_app(const struct inventory_request *request, size_t i,
 		err_set(&ret->wanted_err, 0, "the source was not looked at yet");
 	} else if (release_wanted(wanted, &reach, ret->wanted, &err) < 0) {
 		ret->wanted_err = err;
-		ret->wanted_asked = spawn_now();
+		ret->wanted_asked = clock_monotonic();
 	}
 	look_at_releases(wanted, ret);
 	release_own(wanted, ret->current, &own);

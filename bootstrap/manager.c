@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "manager-bus.h"
 
 bool manager_is_there(void)
@@ -236,7 +237,7 @@ int manager_reload(struct manager *manager, struct err *err)
 int manager_wait(struct manager *manager, sd_bus_message *reply, const char *what,
 	uint64_t timeout_usec, struct output *output, struct err *err)
 {
-	uint64_t deadline = spawn_now() + timeout_usec;
+	uint64_t deadline = clock_monotonic() + timeout_usec;
 	struct pollfd fds[2] = {{.fd = sd_bus_get_fd(manager->bus), .events = POLLIN},
 		{.fd = output ? output->fd : -1, .events = POLLIN}};
 	const char *job;
@@ -246,7 +247,7 @@ int manager_wait(struct manager *manager, sd_bus_message *reply, const char *wha
 	if (r >= 0)
 		snprintf(manager->job, sizeof manager->job, "%s", job);
 	while (r >= 0 && !manager->result[0]) {
-		uint64_t now = spawn_now();
+		uint64_t now = clock_monotonic();
 
 		r = sd_bus_process(manager->bus, NULL);
 		if (r != 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "blank.h"
+#include "clock.h"
 #include "device.h"
 #include "file.h"
 #include "filesystem.h"
@@ -128,11 +129,11 @@ int op_format(struct op *op, struct err *err)
 		r = blank_unchanged(fd, &volume, err);
 	if (r == 0 && volume.half_made)
 		r = clear_half_made(fd, &volume, err);
-	op->mkfs_began = state_now();
+	op->mkfs_began = clock_boot();
 	if (r == 0)
 		r = mkfs_run(wanted->filesystem, wanted->label, uuid, fd, err);
 	if (r == 0)
-		op->mkfs_ended = state_now();
+		op->mkfs_ended = clock_boot();
 	if (r == 0)
 		r = verify(fd, wanted, &volume, uuid, err);
 	if (r == 0)

@@ -17,7 +17,7 @@ struct op {
 	const struct plan_step *step;
 	char *const *files;              /* PLAN_APP: what its `files` will hold */
 	struct reach reach;              /* of sources; its progress is the step's */
-	uint64_t mkfs_began, mkfs_ended; /* format: when mkfs ran, state_now(); 0: it did not */
+	uint64_t mkfs_began, mkfs_ended; /* format: when mkfs ran, clock_boot(); 0: it did not */
 	char note[OP_NOTE_MAX];          /* what was done beyond the step's own words; "" nothing */
 };
 

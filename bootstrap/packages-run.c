@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "host.h"
 #include "output.h"
 #include "packages.h"
@@ -272,7 +273,7 @@ static int run(struct job *job, const char *const *argv, const char *const *name
 	struct err *err)
 {
 	const struct timespec pause = {PAUSE_USEC / USEC_PER_SEC, 0};
-	uint64_t began = spawn_now();
+	uint64_t began = clock_monotonic();
 
 	for (;;) {
 		int r = run_once(job, argv, names, n, err);
@@ -283,7 +284,7 @@ static int run(struct job *job, const char *const *argv, const char *const *name
 		if (remedies[trouble].repair) {
 			job->given_up[trouble] = true;
 			(void)run(job, remedies[trouble].repair, NULL, 0, NULL);
-		} else if (spawn_now() < began + remedies[trouble].patience_usec) {
+		} else if (clock_monotonic() < began + remedies[trouble].patience_usec) {
 			(void)nanosleep(&pause, NULL);
 		} else {
 			job->given_up[trouble] = true;

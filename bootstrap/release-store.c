@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "file.h"
 #include "spawn.h"
 #include "tree.h"
@@ -71,14 +72,14 @@ static int check_owner(const char *path, struct err *err)
 static int lock(const char *path, int *ret_fd, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	uint64_t deadline = spawn_now() + RELEASE_LOCK_TIMEOUT;
+	uint64_t deadline = clock_monotonic() + RELEASE_LOCK_TIMEOUT;
 
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %m", path);
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return err_set(err, -errno, "%s: %m", path);
-		if (spawn_now() > deadline)
+		if (clock_monotonic() > deadline)
 			return err_set(err, -EBUSY, "%s: another run is at it", path);
 		(void)usleep(LOCK_PAUSE_USEC);
 	}

@@ -31,6 +31,7 @@ static void take_checks(struct situation *situation)
 	json_array_foreach (list, i, one) {
 		struct check *check = &situation->checks[situation->n_checks];
 		const char *name = "", *status = "", *reason = "";
+		struct err words;
 
 		(void)json_unpack(one, "{s:s, s:s, s?s}", "name", &name, "status", &status,
 			"reason", &reason);
@@ -39,7 +40,9 @@ static void take_checks(struct situation *situation)
 				  : strcmp(status, "warn") == 0 ? CHECK_WARN
 								: CHECK_FAIL};
 		snprintf(check->name, sizeof check->name, "%s", name);
-		snprintf(check->reason, sizeof check->reason, "%s", reason);
+		err_set(&words, 0, "%s", reason); /* the agent's, on root's terminal */
+		snprintf(check->reason, sizeof check->reason, "%.*s", (int)sizeof check->reason - 1,
+			words.text);
 		if (check->result != CHECK_PASS)
 			add_reason(situation->state, check);
 		if (++situation->n_checks == STATUS_CHECKS_MAX)

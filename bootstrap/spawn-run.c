@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "output.h"
 #include "spawn.h"
 
@@ -33,7 +34,7 @@ struct verdict {
 /* The next of `signals` or 0 at the deadline. */
 static int await(const sigset_t *signals, uint64_t deadline)
 {
-	uint64_t now = spawn_now(), left = deadline > now ? deadline - now : 0;
+	uint64_t now = clock_monotonic(), left = deadline > now ? deadline - now : 0;
 	struct timespec ts = {(time_t)(left / USEC_PER_SEC), (long)(left % USEC_PER_SEC * 1000)};
 	int r = sigtimedwait(signals, NULL, &ts);
 
@@ -44,14 +45,14 @@ static int await(const sigset_t *signals, uint64_t deadline)
 static void attend(pid_t pid, uint64_t timeout, const sigset_t *signals, struct verdict *verdict)
 {
 	static const int steps[] = {SIGTERM, SIGKILL};
-	uint64_t deadline = spawn_now() + timeout;
+	uint64_t deadline = clock_monotonic() + timeout;
 	size_t taken = 0;
 
 	while (!spawn_has_ended(pid)) {
 		int sig = await(signals, deadline);
 
 		if (sig == SIGCHLD || (sig == SIGTERM && taken > 0) ||
-			(sig == 0 && spawn_now() < deadline))
+			(sig == 0 && clock_monotonic() < deadline))
 			continue;
 		if (taken == sizeof steps / sizeof steps[0]) {
 			verdict->immortal = true;
@@ -59,7 +60,7 @@ static void attend(pid_t pid, uint64_t timeout, const sigset_t *signals, struct 
 		}
 		verdict->timed_out |= sig == 0;
 		(void)kill(-pid, steps[taken++]);
-		deadline = spawn_now() + SPAWN_GRACE_USEC;
+		deadline = clock_monotonic() + SPAWN_GRACE_USEC;
 	}
 	(void)kill(-pid, SIGKILL);
 	(void)waitpid(pid, &verdict->status, 0);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "file.h"
 
 #define OURS_MAX          8 /* variables of our own */
@@ -329,14 +330,6 @@ size_t spawn_proxies(const char *ret_env[static SPAWN_PROXIES_MAX + 1])
 	return n;
 }
 
-uint64_t spawn_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 bool spawn_has_ended(pid_t pid)
 {
 	siginfo_t info = {0};
@@ -352,9 +345,9 @@ bool spawn_has_ended(pid_t pid)
 
 void spawn_sweep(void)
 {
-	uint64_t deadline = spawn_now() + SPAWN_GRACE_USEC;
+	uint64_t deadline = clock_monotonic() + SPAWN_GRACE_USEC;
 
-	while (spawn_now() < deadline) {
+	while (clock_monotonic() < deadline) {
 		_cleanup_free_ char *text = NULL;
 		char *end;
 

@@ -92,6 +92,3 @@ int spawn_owner(const char *owner, uid_t *ret_uid, gid_t *ret_gid, struct err *e
 
 /* How it ended, for a message: "exit status 3", "signal KILL". Returns `buffer`. */
 const char *spawn_ending(int wait_status, char *buffer, size_t size);
-
-/* CLOCK_MONOTONIC in microseconds, for time limits. */
-uint64_t spawn_now(void);

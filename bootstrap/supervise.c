@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "file.h"
 #include "secret.h"
 #include "spawn.h"
@@ -35,7 +36,7 @@ struct supervise {
 	int lock, log, signals, output_in, output_out;
 	off_t logged;      /* bytes in the log */
 	pid_t pid;         /* of the app; 0: not running */
-	uint64_t started;  /* spawn_now() */
+	uint64_t started;  /* clock_monotonic() */
 	uint64_t deadline; /* of the next start, or the next signal; 0: none */
 	uint64_t pause;    /* back-off */
 	unsigned restarts;
@@ -185,7 +186,7 @@ static int start(struct supervise *s, struct err *err)
 
 	if (snprintf(line, sizeof line, "exec %s", s->app->run) >= (int)sizeof line)
 		return err_set(err, -E2BIG, "app %s: run is too long", s->app->name);
-	s->started = spawn_now();
+	s->started = clock_monotonic();
 	s->deadline = 0;
 	r = make_environment(s, &list, err);
 	for (size_t i = 0; i < list.n; i++)
@@ -206,8 +207,8 @@ static int start(struct supervise *s, struct err *err)
 
 static void plan_restart(struct supervise *s, const char *why)
 {
-	s->pause = supervisor_backoff(s->pause, spawn_now() - s->started);
-	s->deadline = spawn_now() + s->pause;
+	s->pause = supervisor_backoff(s->pause, clock_monotonic() - s->started);
+	s->deadline = clock_monotonic() + s->pause;
 	note(s, "%s; again in %.1f s", why, (double)s->pause / 1e6);
 	record(s);
 }
@@ -252,7 +253,7 @@ static void on_deadline(struct supervise *s)
 		return;
 	}
 	(void)kill(-s->pid, stop_signals[s->signals_sent++]);
-	s->deadline = spawn_now() + SPAWN_GRACE_USEC;
+	s->deadline = clock_monotonic() + SPAWN_GRACE_USEC;
 }
 
 static void on_signal(struct supervise *s)
@@ -265,7 +266,7 @@ static void on_signal(struct supervise *s)
 		on_end(s);
 	} else if (s->pid) {
 		(void)kill(-s->pid, stop_signals[s->signals_sent++]);
-		s->deadline = spawn_now() + SPAWN_GRACE_USEC;
+		s->deadline = clock_monotonic() + SPAWN_GRACE_USEC;
 	} else {
 		s->done = true;
 	}
@@ -334,7 +335,7 @@ static void turn(struct supervise *s)
 {
 	struct pollfd fds[] = {
 		{.fd = s->signals, .events = POLLIN}, {.fd = s->output_out, .events = POLLIN}};
-	uint64_t now = spawn_now();
+	uint64_t now = clock_monotonic();
 	int timeout = -1;
 
 	if (s->deadline)
@@ -345,7 +346,7 @@ static void turn(struct supervise *s)
 		on_signal(s);
 	if (fds[1].revents)
 		(void)log_output(s);
-	if (!s->done && s->deadline && spawn_now() >= s->deadline)
+	if (!s->done && s->deadline && clock_monotonic() >= s->deadline)
 		on_deadline(s);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "file.h"
 #include "secret.h"
 #include "spawn.h"
@@ -153,7 +154,7 @@ static int start(const struct config_app *app, const char *id, const char *state
 static int compare(const struct config_app *app, const char *id, const char *state,
 	bool *ret_running, struct err *err)
 {
-	uint64_t deadline = spawn_now() + SETTLE_TIMEOUT;
+	uint64_t deadline = clock_monotonic() + SETTLE_TIMEOUT;
 	struct supervisor_status status;
 	int r;
 
@@ -161,7 +162,7 @@ static int compare(const struct config_app *app, const char *id, const char *sta
 		r = supervisor_read(app, state, &status);
 		if (r < 0)
 			return err_set(err, r, "supervisor of app %s: %m", app->name);
-		if (!status.running || status.release[0] || spawn_now() > deadline)
+		if (!status.running || status.release[0] || clock_monotonic() > deadline)
 			break;
 		(void)usleep(SETTLE_PAUSE);
 	}
@@ -224,7 +225,7 @@ static int open_holder(const struct config_app *app, const char *state, int *ret
 int supervisor_stop(
 	const struct config_app *app, const char *state, uint64_t timeout_usec, struct err *err)
 {
-	uint64_t deadline = spawn_now() + timeout_usec;
+	uint64_t deadline = clock_monotonic() + timeout_usec;
 	_cleanup_close_ int pidfd = -1;
 	struct pollfd poll_for;
 	int r = open_holder(app, state, &pidfd);
@@ -237,7 +238,7 @@ int supervisor_stop(
 		return err_set(err, -errno, "app %s cannot be stopped: %m", app->name);
 	poll_for = (struct pollfd){.fd = pidfd, .events = POLLIN};
 	do {
-		uint64_t now = spawn_now(), left = deadline > now ? deadline - now : 0;
+		uint64_t now = clock_monotonic(), left = deadline > now ? deadline - now : 0;
 
 		r = poll(&poll_for, 1, (int)(left / 1000));
 	} while (r < 0 && errno == EINTR);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "filesystem.h"
 
 bool walk_is_of(const struct plan_step *step, const struct subject *subject)
@@ -52,7 +53,7 @@ bool walk_in_time(const struct walk *walk, const struct subject *subject)
 	if (subject->kind == PLAN_APP && drain_holds(&walk->inventory->drain))
 		return true; /* until somebody undrains */
 	if (subject->kind == PLAN_VOLUME)
-		return state_now() <
+		return clock_boot() <
 			       walk->started + walk->config->volumes[subject->index].timeout_usec ||
 		       walk_worst_step(walk, subject)->after_packages;
 	if (subject->kind == PLAN_APP && walk_installs(walk))

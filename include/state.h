@@ -95,9 +95,6 @@ struct state *state_free(struct state *state);
 void state_note(struct state *state, uint64_t began, uint64_t ended, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* CLOCK_BOOTTIME in microseconds. */
-uint64_t state_now(void);
-
 json_t *state_to_json(const struct state *state);
 
 /*

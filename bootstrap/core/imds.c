@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "clock.h"
+#include "random.h"
 
 #define SECOND           1000000ull
 #define TOKEN_TTL        21600u
@@ -64,22 +66,6 @@ struct imds {
 
 static void advance(struct imds *imds);
 
-/* Not sd_event_now(): between two runs of the loop that is the time of the last one. */
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static uint32_t random_bits(void)
-{
-	uint32_t bits;
-
-	return getrandom(&bits, sizeof bits, GRND_NONBLOCK) == sizeof bits ? bits : UINT32_MAX / 2;
-}
-
 enum imds_verdict imds_judge(int status, int error, bool token_is_fresh)
 {
 	if (status == 0)
@@ -111,7 +97,7 @@ uint64_t imds_backoff(unsigned attempt, bool answered, const char *retry_after, 
 static void trouble_add(struct trouble *trouble, const struct err *words)
 {
 	if (trouble->tries++ == 0)
-		trouble->since = now();
+		trouble->since = clock_boot();
 	trouble->last = *words;
 }
 
@@ -141,7 +127,7 @@ static bool trouble_words(const struct trouble *trouble, struct err *ret_words)
 		return false;
 	err_set(ret_words, 0, "metadata service: %s (tried %u time%s in %.1f s)",
 		trouble->last.text, trouble->tries, trouble->tries == 1 ? "" : "s",
-		(double)(now() - trouble->since) / 1e6);
+		(double)(clock_boot() - trouble->since) / 1e6);
 	return true;
 }
 
@@ -197,14 +183,14 @@ static void call_time_out(struct imds_call *call)
 	if (!trouble_words(&call->trouble, &answer.err) && !imds_trouble(call->imds, &answer.err))
 		err_set(&answer.err, 0, "metadata service: %s: no answer for %s in %.1f s",
 			call->imds->urls[call->imds->url], call->path,
-			(double)(now() - call->started) / 1e6);
+			(double)(clock_boot() - call->started) / 1e6);
 	call_finish(call, &answer);
 }
 
 /* Sleeps until `usec` from now, or the call's deadline if that is earlier. */
 static void call_sleep(struct imds_call *call, uint64_t usec)
 {
-	uint64_t until = now() + usec;
+	uint64_t until = clock_boot() + usec;
 
 	if (until < usec || until > call->deadline)
 		until = call->deadline;
@@ -217,7 +203,7 @@ static int on_call_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	struct imds_call *call = userdata;
 
 	(void)source, (void)usec;
-	if (now() >= call->deadline) {
+	if (clock_boot() >= call->deadline) {
 		call_time_out(call);
 		return 0;
 	}
@@ -347,7 +333,7 @@ static bool token_keep(struct imds *imds, const struct http_response *response)
 	imds->token_number++;
 	life = (ttl > TOKEN_TTL ? TOKEN_TTL : ttl) * SECOND;
 	margin = life / 10 < TOKEN_MARGIN_MAX ? life / 10 : TOKEN_MARGIN_MAX;
-	imds->token_until = now() + life - margin;
+	imds->token_until = clock_boot() + life - margin;
 	return true;
 }
 
@@ -376,7 +362,7 @@ static void on_token(struct http_response *response, void *userdata)
 
 	imds->token_exchange = NULL;
 	if (response->status == 200 && token_keep(imds, response)) {
-		imds->answered = imds->answered ? imds->answered : now();
+		imds->answered = imds->answered ? imds->answered : clock_boot();
 		imds->token_attempt = 0;
 		advance(imds);
 	} else if (response->status == 403) {
@@ -418,7 +404,7 @@ static void advance(struct imds *imds)
 		wanted = call->ready;
 	if (!wanted)
 		return;
-	if (now() >= imds->token_until) {
+	if (clock_boot() >= imds->token_until) {
 		token_fetch(imds);
 		return;
 	}
@@ -441,7 +427,7 @@ int imds_get_later(struct imds *imds, const char *path, uint64_t wait_usec, uint
 	imds_done done, void *userdata)
 {
 	struct imds_call *call;
-	uint64_t start = now();
+	uint64_t start = clock_boot();
 	int r;
 
 	if (strlen(path) >= IMDS_PATH_MAX)

@@ -96,14 +96,6 @@ static json_t *item_to_json(const struct state_item *item)
 	return whole(json, failed);
 }
 
-uint64_t state_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 void state_note(struct state *state, uint64_t began, uint64_t ended, const char *what, ...)
 {
 	struct state_moment *moment = &state->moments[state->n_moments];
