@@ -69,7 +69,8 @@ static void take(struct source *source, const char *text)
 	struct err words;
 	bool news;
 
-	if (notice_parse(source->kind, text, time(NULL), notices->config, &now, &words) < 0) {
+	if (notice_parse(source->kind, text, notice_moment_now(), notices->config, &now, &words) <
+		0) {
 		note_failure(source, words.text);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "converge.h"
+#include "drain.h"
 #include "release.h"
 
 #define BY_HAND "somebody went back from it by hand"
@@ -42,9 +43,16 @@ static int prepare(const struct options *options, const struct config *config, s
 	const struct config_app *app = find(options, config);
 	const struct reach reach = {.imds = command_reach(options)};
 	char wanted[RELEASE_ID_MAX];
+	struct drain drain;
+	int r = drain_read(options->state, &drain, err);
 
+	if (r < 0)
+		return r;
 	if (!app)
 		return err_set(err, -ENODEV, "there is no [app %s]", options->app);
+	if (options->rollback && drain_holds(&drain))
+		return err_set(err, -EBUSY, "app %s: the instance is drained: %s", app->name,
+			drain.reason);
 	if (options->rollback)
 		return roll_back(app, &reach, err);
 	/* If it cannot be known, the walk says why. */

@@ -3,6 +3,7 @@
  * Takes the instance out of rotation: because a person says so, or because the agent has asked for
  * it and the metadata service says so too.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -172,10 +173,13 @@ static int act(
 	struct drain next;
 	int r = 0;
 
+	struct notice decisive = *why;
+
 	if (why->at && (!draining->at || why->at < draining->at))
 		draining->at = why->at;
-	work = draining_decide(
-		drain, why->key[0] ? why : NULL, &draining->config->lifecycle, time(NULL), &next);
+	decisive.at = draining->at; /* of all that stand: the end does not wait for its reason */
+	work = draining_decide(drain, why->key[0] ? &decisive : NULL, &draining->config->lifecycle,
+		time(NULL), &next);
 	if (work != DRAINING_NOTHING)
 		r = drain_write(draining->options->state, &next, err);
 	if (r < 0)
@@ -224,11 +228,19 @@ static int run(const struct options *options, const struct config *config, struc
 	return r == 0 ? act(draining, &why, words, err) : r;
 }
 
+static bool is_line(const char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			return false;
+	return true;
+}
+
 static bool is_good(const struct options *options)
 {
 	json_t *text = options->reason ? json_string(options->reason) : NULL; /* UTF-8 */
-	bool good = !options->reason ||
-		    (text && !options->requested && strlen(options->reason) < NOTICE_REASON_MAX);
+	bool good = !options->reason || (text && !options->requested && is_line(options->reason) &&
+						strlen(options->reason) < NOTICE_REASON_MAX);
 
 	json_decref(text);
 	if (!good)

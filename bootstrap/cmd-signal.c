@@ -240,7 +240,7 @@ static int decide(const struct options *options, const struct config *config,
 		return -1;
 	}
 	situation_look(options, config, service, &situation);
-	final = situation_is_final(&situation);
+	final = situation_is_final(&situation) && !drain_holds(&situation.drain);
 	*ret_success = status_serves(situation.status);
 	if (!final)
 		log_error("the instance is %s%s: nobody is told yet", status_name(situation.status),

@@ -25,9 +25,9 @@ static void on_answer(struct imds_answer *answer, void *userdata)
 
 	asking->pending--;
 	if (r == 0)
-		r = notice_parse(question->kind, body, time(NULL), asking->config,
+		r = notice_parse(question->kind, body, notice_moment_now(), asking->config,
 			&asking->notices[question->kind], &err);
-	if (r < 0 && !notice_sources[question->kind].spot && !asking->trouble->text[0])
+	if (r < 0 && !asking->trouble->text[0])
 		*asking->trouble = err;
 }
 

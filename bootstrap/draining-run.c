@@ -107,7 +107,9 @@ static void wait_for_connections(struct draining *draining)
 		tell(draining, DRAINING_PROGRESS, "connections", ports, began, text);
 		(void)usleep(DRAINING_POLL);
 	}
-	if (r < 0)
+	if (began >= deadline)
+		snprintf(text, sizeof text, "there is no time to wait for any");
+	else if (r < 0)
 		snprintf(text, sizeof text, "not known, the whole time was waited for");
 	else if (count > 0)
 		snprintf(text, sizeof text, "%zu left when the time was over", count);
@@ -134,8 +136,8 @@ static void *stop(void *userdata)
 
 	stop->began = clock_monotonic();
 	stop->runs = host()->app_read(&stop->app, &status) < 0 || status.running;
-	if (stop->runs)
-		stop->result = host()->app_stop(&stop->app, &stop->err);
+	/* One that somebody else is stopping is not running, and not ended either. */
+	stop->result = host()->app_stop(&stop->app, &stop->err);
 	return NULL;
 }
 
@@ -161,7 +163,7 @@ static int stop_apps(struct draining *draining, struct err *err)
 		if (stops[i].started)
 			(void)pthread_join(stops[i].thread, NULL);
 		snprintf(subject, sizeof subject, "app %s", config->apps[i].name);
-		if (stops[i].runs)
+		if (stops[i].runs || stops[i].result < 0)
 			tell_end(draining, stops[i].result, subject, "stop", stops[i].began,
 				&stops[i].err);
 	}
@@ -250,6 +252,15 @@ static void run_hooks(struct draining *draining)
 
 /* -- */
 
+/* Less when the instance is about to go: the apps have to be stopped, too. */
+static uint64_t patience(const struct draining *draining)
+{
+	time_t left = draining->at - time(NULL);
+	uint64_t usec = left > 0 ? (uint64_t)left * USEC_PER_SEC / 4 : 0;
+
+	return draining->at && usec < DRAINING_PATIENT ? usec : DRAINING_PATIENT;
+}
+
 /* An apply that is at work sees that it is to start nothing; it may be in the middle of it. */
 static bool lock_out_apply(const struct draining *draining, int *ret_lock)
 {
@@ -257,7 +268,7 @@ static bool lock_out_apply(const struct draining *draining, int *ret_lock)
 	int r = command_lock(draining->options->state, COMMAND_LOCK_APPLY, ret_lock, &err);
 
 	if (r == 1)
-		r = command_lock_wait(*ret_lock, DRAINING_PATIENT, &err);
+		r = command_lock_wait(*ret_lock, patience(draining), &err);
 	if (r < 0)
 		log_warning("%s; going on", err.text);
 	return r == 0;

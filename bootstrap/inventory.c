@@ -280,7 +280,9 @@ int inventory_take(const struct inventory_request *request, const struct invento
 	if (!inventory)
 		return err_set(err, -ENOMEM, "%m");
 	inventory->root = geteuid() == 0;
-	(void)drain_read(request->state, &inventory->drain, NULL);
+	r = drain_read(request->state, &inventory->drain, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < config->n_volumes; i++)
 		look_at_wish(&config->volumes[i], &inventory->for_volumes[i]);
 	r = look_at_disks(request, previous, inventory, err);

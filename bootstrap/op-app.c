@@ -66,9 +66,9 @@ int op_link(struct op *op, struct err *err)
  */
 static bool is_drained(struct op *op, enum drain_phase since)
 {
-	struct drain drain;
-	bool drained = drain_read(op->state, &drain, NULL) == 0 && drain_holds(&drain) &&
-		       drain.phase >= since;
+	struct drain drain = {.phase = DRAIN_DRAINED, .reason = "how far, is not known"};
+	bool drained = drain_read(op->state, &drain, NULL) < 0 ||
+		       (drain_holds(&drain) && drain.phase >= since);
 
 	if (drained)
 		snprintf(op->note, sizeof op->note, "not now, the instance is drained: %.300s",

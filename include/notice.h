@@ -55,10 +55,16 @@ struct notice {
 	char state[48];
 };
 
+struct notice_moment {
+	time_t now, booted;
+};
+struct notice_moment notice_moment_now(void);
+
 /*
- * What `text`, as read from notice_sources[kind].path, means at `now`; NULL: a 404. -EBADMSG: it is
- * nothing of the kind. Rebalance and maintenance count only as far as `config` wants them to, and
- * maintenance only from so long before its beginning as draining may take.
+ * What `text`, as read from notice_sources[kind].path, means at a moment; NULL: a 404. -EBADMSG: it
+ * is nothing of the kind. Rebalance and maintenance count only as far as `config` wants them to,
+ * and maintenance only from so long before its beginning as draining may take; one that was to
+ * begin before this machine booted may be why it did.
  */
-int notice_parse(enum notice_kind kind, const char *text, time_t now,
+int notice_parse(enum notice_kind kind, const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *ret_notice, struct err *err);

@@ -159,6 +159,8 @@ static const struct {
 		"maintenance a 01 Jan 2026 11:59:00 GMT",
 		"scheduled maintenance: system-reboot not before 01 Jan 2026 11:59:00 GMT",
 		NOON - 60, "" },
+	{ "one from before the boot may be why it booted", NOTICE_MAINTENANCE,
+		"[" EVENT("01 Jan 2026 10:59:59 GMT", ID("a")) "]", &usual, 0, NOTICE_NOTHING },
 	{ "one broken event spoils all: nobody knows what it was", NOTICE_MAINTENANCE,
 		"[" EVENT("01 Jan 2026 12:01:00 GMT", "") ", {\"Code\": \"x\"}]", &usual,
 		-EBADMSG },
@@ -176,8 +178,9 @@ int main(void)
 		struct notice notice = {.state = "untouched"};
 		char name[256], got[1024], expected[1024];
 		struct err err = {""};
-		int r = notice_parse(
-			vectors[i].kind, vectors[i].text, NOON, vectors[i].config, &notice, &err);
+		int r = notice_parse(vectors[i].kind, vectors[i].text,
+			(struct notice_moment){NOON, NOON - 3600}, vectors[i].config, &notice,
+			&err);
 
 		snprintf(name, sizeof name, "%s: %s", notice_sources[vectors[i].kind].name,
 			vectors[i].name);

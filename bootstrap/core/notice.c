@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define SECOND 1000000ull
 /* Before scheduled maintenance begins: the drain itself, apps that stop, drain.d. */
 #define MAINTENANCE_MARGIN 120 /* seconds */
@@ -52,12 +54,12 @@ static const struct {
 	{"Detached", true, NOTICE_NOTHING},
 };
 
-static int parse_lifecycle(
-	const char *text, time_t now, const struct config_lifecycle *config, struct notice *notice)
+static int parse_lifecycle(const char *text, struct notice_moment when,
+	const struct config_lifecycle *config, struct notice *notice)
 {
 	char reason[NOTICE_REASON_MAX], key[NOTICE_KEY_MAX];
 
-	(void)now, (void)config;
+	(void)when, (void)config;
 	if (strlen(text) >= sizeof notice->state ||
 		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz:") !=
 			strlen(text))
@@ -92,15 +94,15 @@ static int parse_iso_time(const char *text, time_t *ret_time)
 }
 
 /* {"action": "terminate" | "stop" | "hibernate", "time": "2017-09-18T08:22:00Z"} */
-static int parse_spot(
-	const char *text, time_t now, const struct config_lifecycle *config, struct notice *notice)
+static int parse_spot(const char *text, struct notice_moment when,
+	const struct config_lifecycle *config, struct notice *notice)
 {
 	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	const char *action, *time;
 	char key[NOTICE_KEY_MAX], reason[NOTICE_REASON_MAX];
 	int r = -EBADMSG;
 
-	(void)now, (void)config;
+	(void)when, (void)config;
 	if (json_unpack(json, "{s:s, s:s}", "action", &action, "time", &time) == 0)
 		r = is_word(action) ? parse_iso_time(time, &notice->at) : -EBADMSG;
 	if (r == 0) {
@@ -113,8 +115,8 @@ static int parse_spot(
 }
 
 /* {"noticeTime": "2020-10-27T08:22:00Z"} */
-static int parse_rebalance(
-	const char *text, time_t now, const struct config_lifecycle *config, struct notice *notice)
+static int parse_rebalance(const char *text, struct notice_moment when,
+	const struct config_lifecycle *config, struct notice *notice)
 {
 	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	char key[NOTICE_KEY_MAX], reason[NOTICE_REASON_MAX];
@@ -122,7 +124,7 @@ static int parse_rebalance(
 	time_t noticed;
 	int r = -EBADMSG;
 
-	(void)now;
+	(void)when;
 	if (json_unpack(json, "{s:s}", "noticeTime", &time) == 0)
 		r = parse_iso_time(time, &noticed);
 	if (r == 0 && config->rebalance) {
@@ -138,8 +140,8 @@ static int parse_rebalance(
 
 /* [{"NotBefore": "21 Jan 2019 09:00:43 GMT", "Code": "system-reboot", "EventId":
  * "instance-event-…", "State": "active", …}, …]; the earliest active one counts. */
-static int parse_maintenance(
-	const char *text, time_t now, const struct config_lifecycle *config, struct notice *notice)
+static int parse_maintenance(const char *text, struct notice_moment when,
+	const struct config_lifecycle *config, struct notice *notice)
 {
 	json_t *events = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *event;
 	time_t lead = (time_t)(config->drain_usec / SECOND) + MAINTENANCE_MARGIN;
@@ -163,7 +165,8 @@ static int parse_maintenance(
 			break;
 		}
 		begin = timegm(&tm);
-		if (!config->maintenance || strcmp(state, "active") != 0 || begin - lead > now ||
+		if (!config->maintenance || strcmp(state, "active") != 0 ||
+			begin - lead > when.now || begin < when.booted ||
 			(notice->verdict != NOTICE_NOTHING && begin >= notice->at))
 			continue;
 		snprintf(key, sizeof key, "maintenance %.64s %.32s", id, before);
@@ -176,10 +179,17 @@ static int parse_maintenance(
 	return r;
 }
 
-int notice_parse(enum notice_kind kind, const char *text, time_t now,
+struct notice_moment notice_moment_now(void)
+{
+	time_t now = time(NULL);
+
+	return (struct notice_moment){now, now - (time_t)(clock_boot() / SECOND)};
+}
+
+int notice_parse(enum notice_kind kind, const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *ret_notice, struct err *err)
 {
-	static int (*const parsers[NOTICE_KINDS])(const char *text, time_t now,
+	static int (*const parsers[NOTICE_KINDS])(const char *text, struct notice_moment when,
 		const struct config_lifecycle *config, struct notice *notice) = {
 		[NOTICE_LIFECYCLE] = parse_lifecycle,
 		[NOTICE_SPOT] = parse_spot,
@@ -187,7 +197,7 @@ int notice_parse(enum notice_kind kind, const char *text, time_t now,
 		[NOTICE_MAINTENANCE] = parse_maintenance,
 	};
 	struct notice notice = {0};
-	int r = text ? parsers[kind](text, now, config, &notice) : 0;
+	int r = text ? parsers[kind](text, when, config, &notice) : 0;
 
 	if (r < 0)
 		return err_set(err, r, "metadata service: %s is not what it should be",

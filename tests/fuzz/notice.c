@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	_cleanup_free_ char *text = input_text(&input);
 	struct notice notice = {0}, again;
 	struct err err = {""};
-	int r = notice_parse(kind, text, 1767225600, &config, &notice, &err);
+	int r = notice_parse(
+		kind, text, (struct notice_moment){1767225600, 1767139200}, &config, &notice, &err);
 
 	must(r == 0 || (r == -EBADMSG && err.text[0]));
 	must(r == 0 || notice.verdict == NOTICE_NOTHING);
@@ -39,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_text(notice.reason, sizeof notice.reason);
 	check_text(notice.state, sizeof notice.state);
 	if (r == 0)
-		must(notice_parse(kind, text, 1767225600, &config, &again, NULL) == 0 &&
+		must(notice_parse(kind, text, (struct notice_moment){1767225600, 1767139200},
+			     &config, &again, NULL) == 0 &&
 			strcmp(again.key, notice.key) == 0);
 	return 0;
 }
