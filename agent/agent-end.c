@@ -53,6 +53,8 @@ void agent_stop(struct agent *agent)
 	server_free(agent->server);
 	agent_check_free(agent->agent_check);
 	space_free(agent->space);
+	if (agent->health)
+		health_remember(agent->health, &agent->kept->health);
 	health_free(agent->health);
 	lifecycle_free(agent->lifecycle);
 	scaling_free(agent->scaling);

@@ -4,6 +4,8 @@
 
 #include "agent.h"
 
+#define HEALTH_PATIENCE (60 * AGENT_SECOND) /* [app] ready_timeout, by default */
+
 int agent_load_config(
 	const struct places *places, struct config_layer *ret_user_data, struct config **ret_config)
 {
@@ -57,14 +59,25 @@ void agent_on_user_data(void *userdata)
 		reload(agent);
 }
 
+/* An app of the state that is not configured (any more) has what is usual. */
+static uint64_t patience(const struct config *config, const char *app)
+{
+	for (size_t i = 0; i < config->n_apps; i++)
+		if (strcmp(config->apps[i].name, app) == 0)
+			return config->apps[i].ready_timeout_usec;
+	return HEALTH_PATIENCE;
+}
+
 static int watch_health(struct agent *agent, const struct state_item *item)
 {
 	int r = 0;
 
 	if (!agent->health)
 		r = health_new(agent->event, agent->cloud.http, &agent->config->health,
-			agent_render_soon, agent, &agent->health);
-	return r < 0 ? r : health_watch(agent->health, item->name, item->release, item->health);
+			&agent->kept->health, agent_render_soon, agent, &agent->health);
+	return r < 0 ? r
+		     : health_watch(agent->health, item->name, item->release, item->health,
+			       patience(agent->config, item->name));
 }
 
 static void follow_space(struct agent *agent, const struct state *state)

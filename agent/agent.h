@@ -42,6 +42,7 @@ struct kept {
 	struct listeners listeners; /* which go on listening */
 	struct config *config;      /* that it is about; NULL: to be read */
 	struct config_layer user_data;
+	struct health_memory health;
 };
 
 struct agent {

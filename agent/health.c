@@ -7,15 +7,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 #define TIMEOUT_MAX 5000000ull /* usec for one answer; less if the interval is shorter */
 #define BODY_MAX    ((size_t)64 << 10)
-#define URL_MAX     256
 
 struct probe {
 	struct health *health;
 	struct probe *next;
-	char app[CHECK_NAME_MAX], release[64], url[URL_MAX];
+	char app[CHECK_NAME_MAX], release[64], url[HEALTH_URL_MAX];
 	struct damper damper;
+	uint64_t began, patience; /* usec of CLOCK_MONOTONIC; how long it may take to be well */
 	char reason[CHECK_REASON_MAX];
 	sd_event_source *timer;
 	struct http_call *call;
@@ -26,6 +28,7 @@ struct health {
 	sd_event *event;
 	struct http *http;
 	struct config_health config;
+	const struct health_memory *memory;
 	health_changed changed;
 	void *userdata;
 	struct probe *probes;
@@ -48,7 +51,7 @@ static void on_answer(struct http_response *response, void *userdata)
 {
 	struct probe *probe = userdata;
 	struct health *health = probe->health;
-	bool good = response->status >= 200 && response->status < 400;
+	bool good = response->status >= 200 && response->status < 400, changed;
 	char reason[CHECK_REASON_MAX] = "";
 
 	probe->call = NULL;
@@ -56,8 +59,13 @@ static void on_answer(struct http_response *response, void *userdata)
 		snprintf(reason, sizeof reason, "%.200s answered %d", probe->url, response->status);
 	else if (!good)
 		snprintf(reason, sizeof reason, "%.120s: %.120s", probe->url, response->reason);
-	if (damper_note(&probe->damper, good, health->config.rise, health->config.fall) ||
-		strcmp(reason, probe->reason) != 0) {
+	changed = damper_note(&probe->damper, good, health->config.rise, health->config.fall);
+	if (!good && probe->damper.result == CHECK_WAIT &&
+		clock_monotonic() - probe->began >= probe->patience) {
+		probe->damper.result = CHECK_FAIL;
+		changed = true;
+	}
+	if (changed || strcmp(reason, probe->reason) != 0) {
 		memcpy(probe->reason, reason, sizeof reason);
 		health->changed(health->userdata);
 	}
@@ -128,7 +136,40 @@ static void begin_afresh(struct probe *probe, const char *url)
 	snprintf(probe->url, sizeof probe->url, "%s", url);
 	snprintf(probe->reason, sizeof probe->reason, "%.200s was not asked yet", url);
 	probe->damper = (struct damper){.result = CHECK_WAIT};
+	probe->began = clock_monotonic();
 	(void)sd_event_source_set_time_relative(probe->timer, 0);
+}
+
+/* As it was before a reload; false: it was not asked, or not about this. */
+static bool recall(struct probe *probe, const char *release, const char *url)
+{
+	const struct health_memory *memory = probe->health->memory;
+
+	for (size_t i = 0; i < memory->n; i++) {
+		const struct health_remembered *one = &memory->apps[i];
+
+		if (strcmp(one->app, probe->app) != 0 || strcmp(one->release, release) != 0 ||
+			strcmp(one->url, url) != 0)
+			continue;
+		begin_afresh(probe, url);
+		probe->damper = one->damper;
+		return true;
+	}
+	return false;
+}
+
+void health_remember(const struct health *health, struct health_memory *ret_memory)
+{
+	*ret_memory = (struct health_memory){0};
+	for (const struct probe *probe = health->probes; probe && ret_memory->n < CONFIG_APPS_MAX;
+		probe = probe->next) {
+		struct health_remembered *one = &ret_memory->apps[ret_memory->n++];
+
+		memcpy(one->app, probe->app, sizeof one->app);
+		memcpy(one->release, probe->release, sizeof one->release);
+		memcpy(one->url, probe->url, sizeof one->url);
+		one->damper = probe->damper;
+	}
 }
 
 static int add(struct health *health, const char *app, struct probe **ret_probe)
@@ -151,15 +192,20 @@ static int add(struct health *health, const char *app, struct probe **ret_probe)
 	return 0;
 }
 
-int health_watch(struct health *health, const char *app, const char *release, const char *url)
+int health_watch(struct health *health, const char *app, const char *release, const char *url,
+	uint64_t patience_usec)
 {
 	struct probe *probe = find(health, app);
-	int r = probe ? 0 : add(health, app, &probe);
+	bool known = probe != NULL;
+	int r = known ? 0 : add(health, app, &probe);
 
 	if (r < 0)
 		return r;
-	if (strcmp(probe->url, url) != 0 ||
-		(strcmp(probe->release, release) != 0 && probe->damper.result != CHECK_PASS))
+	probe->patience = patience_usec;
+	if (!known && recall(probe, release, url))
+		known = true;
+	else if (strcmp(probe->url, url) != 0 ||
+		 (strcmp(probe->release, release) != 0 && probe->damper.result != CHECK_PASS))
 		begin_afresh(probe, url);
 	snprintf(probe->release, sizeof probe->release, "%s", release);
 	probe->named = true;
@@ -177,7 +223,8 @@ void health_check(const struct health *health, const char *app, struct check *ch
 }
 
 int health_new(sd_event *event, struct http *http, const struct config_health *config,
-	health_changed changed, void *userdata, struct health **ret_health)
+	const struct health_memory *memory, health_changed changed, void *userdata,
+	struct health **ret_health)
 {
 	struct health *health = calloc(1, sizeof *health);
 
@@ -186,6 +233,7 @@ int health_new(sd_event *event, struct http *http, const struct config_health *c
 	*health = (struct health){.event = sd_event_ref(event),
 		.http = http,
 		.config = *config,
+		.memory = memory,
 		.changed = changed,
 		.userdata = userdata};
 	*ret_health = health;

@@ -107,10 +107,13 @@ int lifecycle_call_take(struct lifecycle_facts *facts, struct lifecycle_self *se
 	switch (step->action) {
 	case LIFECYCLE_DEREGISTER:
 	case LIFECYCLE_REGISTER:
-		facts->deregistered[step->index] = step->action == LIFECYCLE_DEREGISTER;
+		/* What was not there is not ours to bring back. */
+		facts->stranger[step->index] = answer->gone;
+		facts->deregistered[step->index] =
+			step->action == LIFECYCLE_DEREGISTER && !answer->gone;
 		return err_set(ret_words, 0, "%s %s%s",
-			facts->deregistered[step->index] ? "deregistered from"
-							 : "registered again with",
+			step->action == LIFECYCLE_DEREGISTER ? "deregistered from"
+							     : "registered again with",
 			facts->config->target_groups.items[step->index], end);
 	case LIFECYCLE_ASK_STATE: return take_state(facts, self, answer->json, ret_words);
 	case LIFECYCLE_ASK_HOOKS: return take_hooks(facts, answer->json, ret_words);

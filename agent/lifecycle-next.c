@@ -52,8 +52,17 @@ static bool in_motion(const struct lifecycle_facts *facts)
 	       !strstr(state, ":Proceed");
 }
 
+/* Who returns to a warm pool waits there for the hooks of its termination ("Warm pools"). */
+static bool returns(const struct lifecycle_facts *facts)
+{
+	return facts->asks && strcmp(facts->state, "Warmed:Pending:Wait") == 0 &&
+	       !terminates(facts);
+}
+
 static bool waits(const struct lifecycle_facts *facts, bool launching)
 {
+	if (returns(facts))
+		return true;
 	return facts->asks && autoscaling_waits(facts->state, launching) &&
 	       terminates(facts) != launching;
 }
@@ -69,28 +78,31 @@ static uint64_t ask_again(const struct lifecycle_facts *facts)
 
 /* -- one rule an action: from when on it is due -- */
 
+/* The target group of which this is to be said next: a refusal by one is no affair of others. */
+static uint64_t due_target(
+	const struct lifecycle_facts *facts, bool deregistered, struct lifecycle_step *step)
+{
+	uint64_t due = NEVER;
+
+	for (size_t i = 0; i < facts->config->target_groups.n; i++)
+		if (facts->deregistered[i] == deregistered && !facts->stranger[i] &&
+			facts->target_not_before[i] < due) {
+			due = facts->target_not_before[i];
+			step->index = i;
+		}
+	return due;
+}
+
 static uint64_t due_deregister(const struct lifecycle_facts *facts, struct lifecycle_step *step)
 {
-	if (!facts->leaving || !facts->identified)
-		return NEVER;
-	for (size_t i = 0; i < facts->config->target_groups.n; i++)
-		if (!facts->deregistered[i]) {
-			step->index = i;
-			return 0;
-		}
-	return NEVER;
+	return facts->leaving && facts->identified ? due_target(facts, false, step) : NEVER;
 }
 
 static uint64_t due_register(const struct lifecycle_facts *facts, struct lifecycle_step *step)
 {
-	if (facts->leaving || !facts->notices_known || !facts->identified)
-		return NEVER;
-	for (size_t i = 0; i < facts->config->target_groups.n; i++)
-		if (facts->deregistered[i]) {
-			step->index = i;
-			return 0;
-		}
-	return NEVER;
+	return !facts->leaving && facts->notices_known && facts->identified
+		       ? due_target(facts, true, step)
+		       : NEVER;
 }
 
 /* Whoever is to be replaced has to be in service, as of when it had failed for long enough. */
@@ -124,7 +136,8 @@ static uint64_t due_ask_state(const struct lifecycle_facts *facts, struct lifecy
 		return NEVER;
 	if (facts->asks == 0 && (has_hooks(facts) || facts->wants_group))
 		due = facts->target_since || terminates(facts) ? 0 : facts->first_ask;
-	else if (facts->asks && has_hooks(facts) && in_motion(facts))
+	else if (facts->asks && in_motion(facts) &&
+		 (has_hooks(facts) || (facts->wants_group && !facts->state[0])))
 		due = ask_again(facts);
 	if (at != NEVER && !confirmed_in_service(facts, at)) {
 		if (facts->asks && facts->asked >= at)
@@ -168,13 +181,15 @@ static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
 
 static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecycle_step *step)
 {
+	bool launching;
 	size_t i = 0;
 
 	if (!waiting_hook(facts, &i))
 		return NEVER;
 	step->index = i;
-	step->good = !facts->hooks.items[i].launching || status_serves(facts->verdict);
-	if (!facts->hooks.items[i].launching)
+	launching = facts->hooks.items[i].launching || returns(facts);
+	step->good = !launching || status_serves(facts->verdict);
+	if (!launching)
 		return facts->phase == DRAIN_DRAINED ? 0 : NEVER;
 	if (facts->leaving)
 		return NEVER;
@@ -203,9 +218,12 @@ static uint64_t due_heartbeat(const struct lifecycle_facts *facts, struct lifecy
 	uint64_t due = NEVER;
 
 	for (size_t i = 0; waiting_hook(facts, &i); i++) {
-		bool launching = facts->hooks.items[i].launching;
+		bool launching = facts->hooks.items[i].launching || returns(facts);
+		bool idle = facts->phase == DRAIN_NONE || facts->phase == DRAIN_UNDRAINED;
 		uint64_t at = due_beat(facts, i);
 
+		if (!launching && idle && facts->progress[i].beats >= LIFECYCLE_IDLE_BEATS)
+			continue;
 		if (launching ? facts->leaving || failed_for_good(facts) : !facts->leaving)
 			continue;
 		if (at < due) {

@@ -35,6 +35,8 @@
 #define LIFECYCLE_BEATS_MAX 200
 /* How often it is asked who this instance is when the group does not know it (yet). */
 #define LIFECYCLE_STRANGER_MAX 5
+/* How often a termination is prolonged while root does not begin to drain. */
+#define LIFECYCLE_IDLE_BEATS 2
 
 enum lifecycle_action {
 	LIFECYCLE_NOTHING,
@@ -87,11 +89,13 @@ struct lifecycle_facts {
 	/* what was done, and is kept over a restart */
 	bool deregistered[CONFIG_LIST_MAX]; /* by us, by the index of target_groups */
 	bool signalled, replaced;
+	bool stranger[CONFIG_LIST_MAX]; /* that group, or we in it, are not known there; not kept */
 
 	bool stacked; /* tagged as part of a CloudFormation stack */
 
-	/* After failures: lifecycle_retry(). */
+	/* After failures: lifecycle_retry(). Of target groups each has its own. */
 	uint64_t not_before[LIFECYCLE_ACTIONS];
+	uint64_t target_not_before[CONFIG_LIST_MAX];
 };
 
 struct lifecycle_step {

@@ -94,7 +94,9 @@ static void note_failure(struct lifecycle *lifecycle, int result, const char *wo
 	/* Said once: what is refused is tried again, but rarely. */
 	if (lifecycle->failures[action]++ == 0)
 		say(lifecycle, LOG_WARNING, "%s", words);
-	lifecycle->facts.not_before[action] =
+	*(action == LIFECYCLE_DEREGISTER || action == LIFECYCLE_REGISTER
+			? &lifecycle->facts.target_not_before[lifecycle->step.index]
+			: &lifecycle->facts.not_before[action]) =
 		clock_boot() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
 }
 
@@ -207,7 +209,11 @@ static void note_target(struct lifecycle *lifecycle)
 	facts->state[0] = '\0';
 	facts->asks = 0;
 	facts->hooks_known = false;
-	facts->not_before[LIFECYCLE_ASK_STATE] = 0;
+	for (int action = 0; action < LIFECYCLE_ACTIONS; action++)
+		if (lifecycle_call_is_of_target((enum lifecycle_action)action)) {
+			facts->not_before[action] = 0;
+			lifecycle->failures[action] = 0;
+		}
 	lifecycle->stale = true;
 	if (!facts->target[0] && !facts->tagged)
 		tell_group(lifecycle, NULL);
@@ -221,6 +227,8 @@ static void note_rotation(struct lifecycle *lifecycle)
 		lifecycle->notices ? notices_standing(lifecycle->notices) : no_notices,
 		&lifecycle->rotation);
 	lifecycle->facts.leaving = lifecycle->rotation.leaving;
+	if (!lifecycle->facts.leaving) /* the next drain asks anew */
+		memset(lifecycle->facts.stranger, false, sizeof lifecycle->facts.stranger);
 	lifecycle->facts.phase = lifecycle->drain.phase;
 	note_request(lifecycle);
 	if (strcmp(before.reason, lifecycle->rotation.reason) == 0)
@@ -303,12 +311,22 @@ void lifecycle_follow(
 	decide_soon(lifecycle);
 }
 
+static bool says_failed(const struct lifecycle_step *step)
+{
+	return (step->action == LIFECYCLE_COMPLETE || step->action == LIFECYCLE_SIGNAL) &&
+	       !step->good;
+}
+
 void lifecycle_judge(struct lifecycle *lifecycle, enum status verdict)
 {
 	if (verdict == lifecycle->facts.verdict)
 		return;
 	lifecycle->facts.verdict = verdict;
 	lifecycle->facts.since = clock_boot();
+	if (lifecycle->call && status_serves(verdict) && says_failed(&lifecycle->step)) {
+		aws_cancel(lifecycle->call); /* it is well after all, and that may not be out yet */
+		lifecycle->call = NULL;
+	}
 	decide_soon(lifecycle);
 }
 

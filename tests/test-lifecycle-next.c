@@ -205,6 +205,12 @@ static void test_asking_again(void)
 	facts.state[0] = '\0';
 	facts.asked = NOW - SECOND;
 	rests(NOW + SECOND, "a group that does not know the instance (yet) is asked again");
+	config.complete = false;
+	rests(NEVER, "unless there is nothing to complete");
+	facts.wants_group = true;
+	rests(NOW + SECOND, "and nobody who wants to know its name");
+	facts.wants_group = false;
+	config.complete = true;
 	facts.asks = LIFECYCLE_STRANGER_MAX;
 	rests(NEVER, "some times");
 }
@@ -247,7 +253,11 @@ static void test_launch(void)
 	rests(NOW + 2 * SECOND, "a state that does not wait is not completed");
 	strcpy(facts.state, "Warmed:Pending:Wait");
 	facts.progress[0].done = true;
+	does(COMPLETE, 1, true,
+		"who returns to a warm pool waits for the hooks of its termination");
+	facts.progress[1].done = true;
 	rests(NEVER, "what is done is done");
+	facts.progress[1].done = false;
 	facts.hooks.items[1] = hook("second", true, 60);
 	does(COMPLETE, 1, true, "then the next hook");
 	config.hooks = ours;
@@ -316,6 +326,10 @@ static void test_termination(void)
 	facts.phase = DRAIN_DRAINED;
 	facts.progress[1].done = true;
 	rests(NEVER, "a termination is completed once");
+	terminating();
+	facts.phase = DRAIN_NONE;
+	facts.progress[1].beats = LIFECYCLE_IDLE_BEATS;
+	rests(NEVER, "while root does not begin to drain it is not prolonged for ever");
 }
 
 static void test_targets(void)
@@ -345,8 +359,15 @@ static void test_targets(void)
 	facts.phase = DRAIN_DRAINED;
 	facts.deregistered[0] = true;
 	does(DEREGISTER, 1, false, "deregistering comes before completing");
-	facts.not_before[LIFECYCLE_DEREGISTER] = NOW + 60 * SECOND;
+	facts.target_not_before[1] = NOW + 60 * SECOND;
 	does(COMPLETE, 1, true, "and does not hold it up when it fails");
+	facts.deregistered[0] = false;
+	does(DEREGISTER, 0, false, "nor another target group");
+	facts.stranger[0] = true;
+	does(COMPLETE, 1, true, "a group that is not there is left alone");
+	facts.leaving = false;
+	facts.target[0] = '\0';
+	rests(NEVER, "also after an undrain");
 }
 
 static void test_replace(void)

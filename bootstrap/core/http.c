@@ -367,6 +367,8 @@ static int call_prepare(struct http_call *call, const struct http_request *reque
 	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* Else an end waits for a name server that does not answer, and the loop with it. */
+	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "instanced/" PACKAGE_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_arrived);
