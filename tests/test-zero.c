@@ -33,7 +33,7 @@ static struct {
 	bool astray;                        /* what it reads goes elsewhere */
 } way;
 
-static uint8_t elsewhere[ZERO_CHUNK];
+static _Alignas(4096) uint8_t elsewhere[ZERO_CHUNK]; /* as O_DIRECT wants it */
 static int contexts, fd = -1;
 static uint64_t spoiled; /* aio_data of it in this batch */
 static bool spoils, interrupted;
