@@ -4,6 +4,7 @@
  * apps how they are, takes part in the instance's lifecycle, and has every answer ready before
  * somebody asks.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
 	struct kept kept = {0};
 	bool verbose = false;
 	struct err err;
-	int option, status;
+	int option, status, r;
 
 	while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
 		switch (option) {
@@ -111,8 +112,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
-	if (confine_process(&err) < 0)
-		log_warning("%s", err.text);
+	r = confine_process(&err);
+	if (r < 0) /* a build that is made to be watched is no surprise */
+		log_print(r == -EOPNOTSUPP ? LOG_DEBUG : LOG_WARNING, "%s", err.text);
 	while ((status = agent_run(&places, &kept)) == AGENT_RELOAD)
 		;
 	config_layer_clear(&kept.user_data);

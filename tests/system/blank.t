@@ -402,12 +402,12 @@ hold "$probe" --hold "$dev"
 mkswap "$dev" >/dev/null 2>&1
 if swapon "$dev" 2>/dev/null; then
 	release
-	[ "$held" = proven ] && [[ $said == *"has come into use: swap"* ]]
-	ok $? "a disk that has come into use is not formatted" "$held, $said"
+	[ "$held" = proven ] && [[ $said == *"has come into use: swap"* || $said == *"has been written to"* ]]
+	ok $? "a disk that has become swap is not formatted" "$held, $said"
 	swapoff "$dev"
 else
 	release
-	skip "a disk that has come into use is not formatted" "no swap here"
+	skip "a disk that has become swap is not formatted" "no swap here"
 fi
 
 disk 64M
