@@ -207,14 +207,14 @@ is "and the volume is as it was" "$(fingerprint mkfs)" "$before"
 umount "$path"
 : >"$at/file"
 run apply --data "$at/file/below"
-like "records that cannot be written keep it from being formatted" "$status $out" \
-	"1 *✗ volume data*format*failed*record of the format of $dev*Not a directory"
+like "a place for records that cannot be keeps it from being formatted" "$status $err $out" \
+	"1 *$at/file/below: Not a directory"
 is "nothing was formatted" "$(fingerprint mkfs)" "$before"
 run apply --state "$at/file/below"
 like "a state directory that cannot be is named, and nothing is done" "$status $err $out" \
-	"1 *$at/file/below/apply.lock: Not a directory"
+	"1 *$at/file/below: Not a directory"
 is "indeed" "$(fingerprint mkfs)" "$before"
-mkdir "$at/ro" && mount -t tmpfs -o ro none "$at/ro"
+mkdir "$at/ro" && mount -t tmpfs -o ro,mode=755 none "$at/ro"
 run apply --state "$at/ro"
 like "one that is read-only as well" "$status $err" "1 *$at/ro/apply.lock: Read-only file system"
 
@@ -329,12 +329,13 @@ configure "source = file:$at/app" "run = sleep 1000" "user = daemon" \
 	"health = http://127.0.0.1:1/well" "ready_timeout = 1s" "[agent]" "listen = 127.0.0.1:$port" "[health]" \
 	"interval = 200ms" "fall = 2"
 run apply
+agent_says() { [ "$(get /instance | jq -r .status)" = "$1" ]; }
 agent_start
-run status --wait=1
-is "an app whose health URL is never good leaves the instance starting" \
-	"$status $(get /instance | jq -r .status) $(code /instance)" "3 starting 503"
+wait_for 5 agent_says failed
+is "an app whose health URL is never good has failed when its time is over" \
+	"$(get /instance | jq -r .status) $(code /instance)" "failed 503"
 like "because of that URL" \
-	"$out$(check_reason "app bad")" "http://127.0.0.1:1/well: Failed to connect"
+	"$(check_reason "app bad")" "http://127.0.0.1:1/well: Failed to connect"
 
 # -- the agent's address --
 
