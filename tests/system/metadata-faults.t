@@ -15,7 +15,7 @@ in_namespaces "$@"
 readonly FAULTY=$top/tests/imds-sim/faulty
 readonly IDENTITY=dynamic/instance-identity/document
 readonly LIFECYCLE=meta-data/autoscaling/target-lifecycle-state
-readonly RATE=16       # requests in a second, at most, while something is wrong
+readonly RATE=48       # requests in a second, at most, while something is wrong: two whole looks
 readonly RECOVERY=15   # seconds after the fault until all is well, at most, on an idle machine
 readonly CPU=8         # percent of a processor that an agent may use meanwhile
 readonly AT_A_TIME=12
