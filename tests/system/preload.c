@@ -2,10 +2,10 @@
 /*
  * A library that resources.t puts before all others (LD_PRELOAD):
  *
- *	FAIL_ALLOCATION=N	the Nth allocation fails, in each process, with its parents'
- *counted; not those of libcrypto and libcurl, which do not survive it COUNT_ALLOCATIONS=FILE	gets
- *how many there were, if the process exits CLOCK_OFFSET=FILE	seconds in it are added to the clock
- *on the wall, whenever it is read
+ * FAIL_ALLOCATION=N: the Nth allocation fails, in each process, with its parents' counted; not
+ * those of libcrypto, libcurl and libseccomp, which do not survive it.
+ * COUNT_ALLOCATIONS=FILE gets how many there were, if the process exits.
+ * CLOCK_OFFSET=FILE: seconds in it are added to the clock on the wall, whenever it is read.
  *
  * A sanitizer's allocator is behind it, with ASAN_OPTIONS=verify_asan_link_order=0.
  */
@@ -45,13 +45,14 @@ __attribute__((destructor)) static void end(void)
 
 static int counts(const void *caller)
 {
-	static const char *const not [] = {"/libcrypto.", "/libssl.", "/libcurl."};
+	static const char *const without[] = {
+		"/libcrypto.", "/libssl.", "/libcurl.", "/libseccomp."};
 	Dl_info info;
 
 	if (!dladdr(caller, &info) || !info.dli_fname)
 		return 1;
-	for (size_t i = 0; i < sizeof not / sizeof not [0]; i++)
-		if (strstr(info.dli_fname, not [i]))
+	for (size_t i = 0; i < sizeof without / sizeof without[0]; i++)
+		if (strstr(info.dli_fname, without[i]))
 			return 0;
 	return 1;
 }
