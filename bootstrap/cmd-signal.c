@@ -58,6 +58,17 @@ static void note(struct signalling *s, enum outcome outcome, const char *who, js
 
 /* -- CloudFormation -- */
 
+/* What came of telling it. Takes the reference. */
+static void note_answer(struct signalling *s, const struct aws_answer *answer, const char *service,
+	const char *what, json_t *json)
+{
+	if (answer->gone)
+		note(s, NOT_WAITING, service, json, what, "it is not waited for any more");
+	else
+		note(s, answer->result < 0 ? FAILED : TOLD, service, json, what,
+			answer->result < 0 ? answer->err.text : "");
+}
+
 /* False: the instance belongs to no stack, as far as it is known. */
 static bool tell_stack(struct signalling *s)
 {
@@ -77,17 +88,9 @@ static bool tell_stack(struct signalling *s)
 	query_clear(&query);
 	json_decref(answer.json);
 	(void)snprintf(what, sizeof what, "stack %s, resource %s: %s", stack, resource, status);
-	note(s,
-		answer.gone         ? NOT_WAITING
-		: answer.result < 0 ? FAILED
-				    : TOLD,
-		"CloudFormation",
+	note_answer(s, &answer, "CloudFormation", what,
 		json_pack("{s:s, s:s, s:s, s:s}", "service", "cloudformation", "stack", stack,
-			"resource", resource, "status", status),
-		what,
-		answer.gone         ? "it is not waited for any more"
-		: answer.result < 0 ? answer.err.text
-				    : "");
+			"resource", resource, "status", status));
 	return true;
 }
 
@@ -117,17 +120,9 @@ static void complete(struct signalling *s, const char *group, const char *hook)
 	query_clear(&query);
 	json_decref(answer.json);
 	(void)snprintf(what, sizeof what, "group %s, hook %s: %s", group, hook, action);
-	note(s,
-		answer.gone         ? NOT_WAITING
-		: answer.result < 0 ? FAILED
-				    : TOLD,
-		"Auto Scaling",
+	note_answer(s, &answer, "Auto Scaling", what,
 		json_pack("{s:s, s:s, s:s, s:s}", "service", "autoscaling", "group", group, "hook",
-			hook, "action", action),
-		what,
-		answer.gone         ? "it is not waited for any more"
-		: answer.result < 0 ? answer.err.text
-				    : "");
+			hook, "action", action));
 }
 
 static void tell_hooks(struct signalling *s, const struct autoscaling_instance *instance)

@@ -11,6 +11,7 @@
 #include "../agent/agent-check.h"
 #include "cleanup.h"
 #include "network.h"
+#include "pump.h"
 #include "tap.h"
 
 static struct listeners none;
@@ -81,23 +82,6 @@ static void test_line(void)
 
 static sd_event *event;
 
-static unsigned long now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
-}
-
-static void pump(unsigned long ms)
-{
-	unsigned long until = now_ms() + ms;
-
-	do
-		(void)sd_event_run(event, 5000);
-	while (now_ms() < until);
-}
-
 static int client_to(const char *address)
 {
 	struct sockaddr_storage storage;
@@ -118,12 +102,12 @@ static int client_to(const char *address)
 static const char *hear(int fd, unsigned long ms)
 {
 	static char text[256];
-	unsigned long until = now_ms() + ms;
+	uint64_t until = now_ms() + ms;
 	size_t length = 0;
 	ssize_t n;
 
 	do {
-		pump(0);
+		pump(event, 0);
 		n = recv(fd, text + length, sizeof text - 16 - length, MSG_DONTWAIT);
 		if (n > 0)
 			length += (size_t)n;
@@ -154,7 +138,7 @@ static void test_sockets(void)
 	fd = client_to(address);
 	is_str(hear(fd, 2000), "ready down #starting\n closed", "before it knows, it is starting");
 	close(fd);
-	pump(50);
+	pump(event, 50);
 	before = descriptors(); /* the loop has its timer by now */
 	agent_check_update(check, STATUS_READY, 0.75);
 	fd = client_to(address);
@@ -163,9 +147,9 @@ static void test_sockets(void)
 	close(fd);
 	fd = client_to(address);
 	(void)!send(fd, "web/server\n", 11, MSG_NOSIGNAL);
-	pump(20);
+	pump(event, 20);
 	(void)!send(fd, "and more\n", 9, MSG_NOSIGNAL);
-	pump(20);
+	pump(event, 20);
 	is_str(hear(fd, 2000), "ready up 55%\n closed",
 		"who sends something, before and after, gets the line and no reset");
 	close(fd);
@@ -173,12 +157,12 @@ static void test_sockets(void)
 	(void)!send(fd, big, sizeof big, MSG_NOSIGNAL | MSG_DONTWAIT);
 	is_str(hear(fd, 2000), "ready up 55%\n closed", "and so does who sends a lot");
 	close(fd);
-	pump(100);
+	pump(event, 100);
 	is_int((long long)descriptors(), (long long)before, "nothing stays open");
 
 	FOREACH_ELEMENT (i, clients)
 		clients[i] = client_to(address);
-	pump(50);
+	pump(event, 50);
 	FOREACH_ELEMENT (i, clients)
 		told += strcmp(hear(clients[i], 1000), "ready up 55%\n closed") == 0;
 	is_int((long long)told, (long long)(sizeof clients / sizeof clients[0]),
@@ -187,7 +171,7 @@ static void test_sockets(void)
 		(long long)(before + sizeof clients / sizeof clients[0] +
 			    AGENT_CHECK_CONNECTIONS_MAX),
 		"the oldest have made room");
-	pump(1100);
+	pump(event, 1100);
 	is_int((long long)descriptors(), (long long)(before + sizeof clients / sizeof clients[0]),
 		"and who does not close is let go after a second");
 	FOREACH_ELEMENT (i, clients)

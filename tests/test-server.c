@@ -16,6 +16,7 @@
 #include "../agent/server.h"
 #include "cleanup.h"
 #include "network.h"
+#include "pump.h"
 #include "tap.h"
 
 #define H      "Host: h\r\n"
@@ -87,23 +88,6 @@ static void tear_down(void)
 	response_release(&f.big);
 }
 
-static unsigned long now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
-}
-
-static void pump(unsigned long ms)
-{
-	unsigned long until = now_ms() + ms;
-
-	do
-		(void)sd_event_run(f.event, 5000);
-	while (now_ms() < until);
-}
-
 static int client_to(const char *address)
 {
 	struct sockaddr_storage storage;
@@ -129,19 +113,19 @@ static int client(void)
 static void say(int fd, const char *text)
 {
 	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	pump(10);
+	pump(f.event, 10);
 }
 
 /* Pumps for at most `ms` until the peer has closed; what it said, and how it ended. */
 static const char *hear_until_end(int fd, unsigned long ms, const char **ret_end)
 {
 	static char text[65536];
-	unsigned long until = now_ms() + ms;
+	uint64_t until = now_ms() + ms;
 	size_t length = 0;
 	ssize_t n = -1;
 
 	do {
-		pump(0);
+		pump(f.event, 0);
 		n = recv(fd, text + length, sizeof text - 1 - length, MSG_DONTWAIT);
 		if (n > 0)
 			length += (size_t)n;
@@ -281,7 +265,7 @@ static void test_flood(void)
 static void test_deadlines(void)
 {
 	const char *text = "", *end = "open";
-	unsigned long start;
+	uint64_t start;
 	int fd, sent = 0;
 
 	set_up();
@@ -299,14 +283,14 @@ static void test_deadlines(void)
 		"at the deadline, although it goes on");
 	say(fd, "xxxx");
 	is_str(end_of(fd, 0), "closed", "the server has said all it has to say");
-	pump(500);
+	pump(f.event, 500);
 	is_int((long)server_connections(f.server), 0, "and does not wait for ever for its end");
 	(void)close(fd);
 
 	fd = client();
 	say(fd, "GET / HTTP/1.1\r\n");
 	for (int i = 0; i < 6; i++) {
-		pump(100);
+		pump(f.event, 100);
 		say(fd, H "\r\nGET / HTTP/1.1\r\n");
 	}
 	say(fd, H "\r\n");
@@ -380,7 +364,7 @@ static void test_cap(void)
 	newcomer = client();
 	(void)!send(newcomer, GET("/"), strlen(GET("/")), 0);
 	(void)!send(first, "HTTP/1.1\r\n" H "\r\n", strlen("HTTP/1.1\r\n" H "\r\n"), 0);
-	pump(20);
+	pump(f.event, 20);
 	ok(begins(hear(first), "HTTP/1.1 200 ") && begins(hear(newcomer), "HTTP/1.1 200 "),
 		"who completes its head in the turn of the newcomer is still answered");
 	(void)close(first);
@@ -392,7 +376,7 @@ static void test_cap(void)
 static size_t sip(int fd, size_t length)
 {
 	_cleanup_free_ char *text = malloc(length);
-	unsigned long until = now_ms() + SLOW;
+	uint64_t until = now_ms() + SLOW;
 	size_t got = 0, good = 0;
 	const char *body;
 
@@ -436,7 +420,7 @@ static void test_slow_reader(void)
 	fd = client();
 	say(fd, GET("/big"));
 	is_int((long)server_connections(f.server), 1, "who does not read is waited for");
-	pump(600);
+	pump(f.event, 600);
 	is_int((long)server_connections(f.server), 0, "until the deadline");
 	(void)close(fd);
 	tear_down();
@@ -480,7 +464,7 @@ static void test_endings(void)
 	say(fd, "GET");
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
 	(void)close(fd);
-	pump(20);
+	pump(f.event, 20);
 	is_int((long)server_connections(f.server), 0, "a reset ends a connection at once");
 	tear_down();
 }
@@ -501,7 +485,7 @@ static void refuses(const char *head, const char *status)
 		sent += n > 0 ? (size_t)n : 0;
 		if (n < 0 && errno != EAGAIN)
 			break;
-		pump(0);
+		pump(f.event, 0);
 	}
 	text = hear_until_end(fd, 100, &end);
 	(void)snprintf(
@@ -511,7 +495,7 @@ static void refuses(const char *head, const char *status)
 		    name))
 		printf("# %s: %s\n", end, text);
 	(void)close(fd);
-	pump(20);
+	pump(f.event, 20);
 }
 
 static void test_refusals(void)
@@ -551,7 +535,7 @@ static void test_local(void)
 	fd = client();
 	(void)!send(fd, GET("/"), strlen(GET("/")), 0);
 	(void)close(fd);
-	pump(20);
+	pump(f.event, 20);
 	is_int(f.calls, 2, "a client that asks and runs away does no harm");
 	fd = client();
 	is_str(hear_until_end(fd, 350, &end), "", "who connects and says nothing");
@@ -699,11 +683,11 @@ static void test_out_of_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &few);
 	(void)!send(fd, GET("/"), strlen(GET("/")), 0);
 	start = clock();
-	pump(500);
+	pump(f.event, 500);
 	ok(clock() - start < CLOCKS_PER_SEC / 8, "without descriptors the server does not spin");
 	is_int((long)server_connections(f.server), 0, "and takes no connection");
 	(void)setrlimit(RLIMIT_NOFILE, &before);
-	pump(200);
+	pump(f.event, 200);
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "which is served when there are some again");
 	(void)close(fd);
 	tear_down();

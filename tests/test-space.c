@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "pump.h"
 #include "tap.h"
 
 #define INTERVAL 1000000ull /* usec */
@@ -39,39 +40,22 @@ int statvfs(const char *path, struct statvfs *ret)
 
 static sd_event *event;
 
-static unsigned long now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
-}
-
-static void pump(unsigned long ms)
-{
-	unsigned long until = now_ms() + ms;
-
-	do
-		(void)sd_event_run(event, 5000);
-	while (now_ms() < until);
-}
-
 /* Pumps until there are so many, for at most 3 s. */
 static int reaches(atomic_int *count, int wanted)
 {
-	unsigned long until = now_ms() + 3000;
+	uint64_t until = now_ms() + 3000;
 
 	while (*count != wanted && now_ms() < until)
-		pump(5);
+		pump(event, 5);
 	return *count;
 }
 
 static bool becomes_known(const struct space *space, const char *name)
 {
-	unsigned long until = now_ms() + 3000;
+	uint64_t until = now_ms() + 3000;
 
 	while (space_used(space, name) < 0 && now_ms() < until)
-		pump(5);
+		pump(event, 5);
 	return space_used(space, name) > 0.7499 && space_used(space, name) < 0.7501;
 }
 
@@ -129,7 +113,7 @@ static void test_answers(void)
 		"one that hangs hinders neither the loop nor others, and is not known");
 	ok(!shown[2].known, "nor is one that answers with an error");
 	space_follow(space, volumes, 3);
-	pump(50);
+	pump(event, 50);
 	is_int(asked, 3, "the same volumes again are not asked again");
 	ok(is_near(space_used(space, "data"), 0.75), "and what is known of them stays");
 
@@ -141,19 +125,19 @@ static void test_answers(void)
 	is_int(reaches(&asked, 6), 6, "and asked at once, as it should have been before");
 	(void)sem_post(&awake);
 	(void)reaches(&waiting, 0);
-	pump(20);
+	pump(event, 20);
 
 	ok(reaches(&waiting, 1) == 1 && is_near(space_used(space, "hung"), 0.75),
 		"when it hangs again, what it said last stays for an interval");
 	for (int i = 0; i < 30 && space_used(space, "hung") >= 0; i++)
-		pump(100);
+		pump(event, 100);
 	ok(space_used(space, "hung") < 0, "and no longer");
 	(void)sem_post(&awake);
 	ok(becomes_known(space, "hung"), "until it answers");
 	(void)reaches(&waiting, 1); /* asked at once, as before */
 	(void)sem_post(&awake);
 	(void)reaches(&waiting, 0);
-	pump(20);
+	pump(event, 20);
 
 	space_follow(space, volumes + 1, 1);
 	ok(space_used(space, "data") < 0 && is_near(space_used(space, "hung"), 0.75),
@@ -178,13 +162,13 @@ static void test_many(void)
 	(void)space_new(event, INTERVAL, &space);
 	space_follow(space, volumes, SPACE_VOLUMES_MAX);
 	(void)reaches(&waiting, SPACE_QUESTIONS_MAX);
-	pump(50);
+	pump(event, 50);
 	is_int(waiting, SPACE_QUESTIONS_MAX, "there are never more threads than the maximum");
 	for (size_t i = 0; i < SPACE_VOLUMES_MAX / 2; i++)
 		(void)sem_post(&awake);
 	(void)reaches(&asked, SPACE_VOLUMES_MAX);
 	(void)reaches(&waiting, 0);
-	pump(50);
+	pump(event, 50);
 	for (size_t i = 0; i < SPACE_VOLUMES_MAX; i++)
 		known += space_used(space, volumes[i].name) >= 0;
 	is_int((long long)known, SPACE_VOLUMES_MAX, "and all are asked in the end");
@@ -200,7 +184,7 @@ static void test_many(void)
 	ok(now_ms() - began < 100 && waiting == 1, "the end does not wait for who hangs");
 	(void)sem_post(&awake);
 	(void)reaches(&waiting, 0); /* the thread then frees what is its own; the sanitizer looks */
-	pump(50);
+	pump(event, 50);
 }
 
 int main(void)

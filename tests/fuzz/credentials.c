@@ -9,27 +9,18 @@
 
 #include <errno.h>
 
-#include "../fake-http.c"
-#include "fuzz.h"
+#include "service.h"
 
 #define ROLES  "http://sim/latest/meta-data/iam/security-credentials/"
 #define SECRET "hush/"
-#define MINUTE (60 * 1000000ull)
 
 static int ask(struct credentials **ret_credentials, struct err *err)
 {
-	sd_event *event = NULL;
-	struct http *http = NULL;
-	struct imds *imds = NULL;
-	int r;
+	struct service service = service_begin();
+	int r = credentials_wait(
+		service.event, service.imds, SERVICE_PATIENCE, ret_credentials, err);
 
-	must(sd_event_new(&event) >= 0 && http_new(event, &http) == 0 &&
-		imds_new(event, http, "http://sim", &imds) == 0);
-	r = credentials_wait(event, imds, MINUTE, ret_credentials, err);
-	must(fake_http_pending() == 0);
-	imds_free(imds);
-	http_free(http);
-	(void)sd_event_unref(event);
+	service_end(&service);
 	return r;
 }
 

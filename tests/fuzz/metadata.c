@@ -3,31 +3,20 @@
  * All that the metadata service says of an instance: the identity document, the list of tags, and
  * any other value, each ended by a NUL. What is taken is text, and comes through JSON unchanged.
  *
- * Covers: bootstrap/core/metadata.c bootstrap/core/imds.c
+ * Covers: bootstrap/core/metadata.c bootstrap/core/metadata-collect.c bootstrap/core/imds.c
  */
 #include "metadata.h"
 
 #include <errno.h>
 
-#include "../fake-http.c"
-#include "fuzz.h"
-
-#define MINUTE (60 * 1000000ull)
+#include "service.h"
 
 static int collect(struct metadata **ret_metadata, struct err *err)
 {
-	sd_event *event = NULL;
-	struct http *http = NULL;
-	struct imds *imds = NULL;
-	int r;
+	struct service service = service_begin();
+	int r = metadata_wait(service.event, service.imds, SERVICE_PATIENCE, ret_metadata, err);
 
-	must(sd_event_new(&event) >= 0 && http_new(event, &http) == 0 &&
-		imds_new(event, http, "http://sim", &imds) == 0);
-	r = metadata_wait(event, imds, MINUTE, ret_metadata, err);
-	must(fake_http_pending() == 0);
-	imds_free(imds);
-	http_free(http);
-	(void)sd_event_unref(event);
+	service_end(&service);
 	return r;
 }
 
