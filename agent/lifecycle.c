@@ -245,13 +245,15 @@ static void on_notices(void *userdata)
 	lifecycle->facts.notices_known = notices_all_known(lifecycle->notices);
 	note_target(lifecycle);
 	note_rotation(lifecycle);
+	if (lifecycle->requested) /* anew: what came may leave less time */
+		(void)on_request(lifecycle->request, 0, lifecycle);
 	decide_soon(lifecycle);
 }
 
 static void on_trouble(const char *words, void *userdata)
 {
 	if (words)
-		say(userdata, LOG_WARNING, "no notice can be heard: %s", words);
+		say(userdata, LOG_WARNING, "not all notices can be heard: %s", words);
 	else
 		say(userdata, LOG_NOTICE, "notices can be heard again");
 }

@@ -18,6 +18,7 @@ struct source {
 	sd_event_source *timer; /* NULL: not watched */
 	bool pending, known, absent;
 	struct notices_count count;
+	unsigned failures; /* in a row */
 };
 
 struct notices {
@@ -26,7 +27,7 @@ struct notices {
 	notices_changed changed;
 	notices_trouble trouble;
 	void *userdata;
-	unsigned failed; /* in a row, whichever source */
+	unsigned troubled; /* sources that failed so often */
 	struct source sources[NOTICE_KINDS];
 	struct notice standing[NOTICE_KINDS];
 };
@@ -42,15 +43,17 @@ static void note_failure(struct source *source, const char *words)
 	struct notices *notices = source->notices;
 
 	source->count.failed++;
-	if (++notices->failed == NOTICES_TROUBLE)
+	if (++source->failures == NOTICES_TROUBLE && notices->troubled++ == 0)
 		notices->trouble(words, notices->userdata);
 }
 
-static void note_success(struct notices *notices)
+static void note_success(struct source *source)
 {
-	if (notices->failed >= NOTICES_TROUBLE)
+	struct notices *notices = source->notices;
+
+	if (source->failures >= NOTICES_TROUBLE && --notices->troubled == 0)
 		notices->trouble(NULL, notices->userdata);
-	notices->failed = 0;
+	source->failures = 0;
 }
 
 uint64_t notices_interval(enum notice_kind kind, bool absent, bool blocked)
@@ -74,7 +77,7 @@ static void take(struct source *source, const char *text)
 		note_failure(source, words.text);
 		return;
 	}
-	note_success(notices);
+	note_success(source);
 	news = !source->known || !same(&now, standing);
 	source->known = true;
 	source->absent = !text;
@@ -116,8 +119,7 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 	struct source *source = userdata;
 	const struct notice_source *about = &notice_sources[source->kind];
 	uint64_t timeout = about->interval_usec / 5 * 4;
-	bool blocked = source->notices->failed >= NOTICES_TROUBLE &&
-		       imds_answered(source->notices->imds) == 0;
+	bool blocked = source->notices->troubled > 0 && imds_answered(source->notices->imds) == 0;
 
 	(void)usec;
 	(void)sd_event_source_set_time_relative(

@@ -19,7 +19,7 @@
 
 #define NOTICES_START_USEC   1000000ull  /* the first questions come at random within this time */
 #define NOTICES_TIMEOUT_USEC 10000000ull /* for an answer; less where the interval is short */
-#define NOTICES_TROUBLE      4           /* failures in a row, of all sources, until it is said */
+#define NOTICES_TROUBLE      2           /* failures of a source in a row, until it is said */
 #define NOTICES_BLOCKED_USEC 60000000ull /* between two questions to who never answered us */
 
 struct notices;
@@ -27,7 +27,7 @@ struct notices;
 /* Called from the loop when a notice came, went or is another, and when one is known at last. */
 typedef void (*notices_changed)(void *userdata);
 
-/* Called once when nothing can be heard any more, with the reason, and with NULL when it can. */
+/* Called once when a source fails and fails, with the reason, and with NULL when none does. */
 typedef void (*notices_trouble)(const char *words, void *userdata);
 
 struct notices_count {

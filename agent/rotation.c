@@ -19,8 +19,7 @@ void rotation_decide(const struct drain *drain, const struct notice notices[stat
 
 		if (notice->verdict == NOTICE_ASIDE)
 			aside = notice;
-		else if (notice->verdict == NOTICE_DRAIN &&
-			 !(drain->phase == DRAIN_UNDRAINED && strcmp(drain->key, notice->key) == 0))
+		else if (notice->verdict == NOTICE_DRAIN && !drain_is_undone(drain, notice->key))
 			end = notice;
 	}
 	if (rotation.leaving)

@@ -143,15 +143,16 @@ static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
-/* Who still owes the answer to the question of before has no values any more. */
+/* Who owes an answer still, or could not be asked since others owe theirs, has no values any more.
+ */
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct space *space = userdata;
 
 	for (size_t i = 0; i < space->n; i++) {
-		space->places[i].due = true;
-		if (space->places[i].question)
+		if (space->places[i].question || space->places[i].due)
 			space->volumes[i].known = false;
+		space->places[i].due = true;
 	}
 	ask_due(space);
 	(void)sd_event_source_set_time(source, usec + space->interval_usec);

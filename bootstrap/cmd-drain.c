@@ -5,11 +5,9 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "confirm.h"
 #include "draining.h"
@@ -93,23 +91,6 @@ static void print_json(const struct drain *drain, struct words *words)
 
 /* -- why -- */
 
-/*
- * The .path unit looks for the file again as soon as we are done. Whatever the agent has put there,
- * this removes what has the name, and follows no link. -EEXIST: a directory with something in it.
- */
-static int remove_request(const struct options *options, struct err *err)
-{
-	const char *run = options->run ? options->run : DRAIN_RUN_DEFAULT;
-	_cleanup_close_ int directory = open(run, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (directory < 0)
-		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %m", run);
-	if (unlinkat(directory, DRAIN_REQUEST, 0) == 0 || errno == ENOENT ||
-		(errno == EISDIR && unlinkat(directory, DRAIN_REQUEST, AT_REMOVEDIR) == 0))
-		return 0;
-	return err_set(err, -errno, "%s/" DRAIN_REQUEST ": %m", run);
-}
-
 /* 1: the service does not say so. */
 static int confirm(const struct options *options, const struct config *config,
 	const struct drain *now, struct notice *ret_why, time_t *ret_at, struct words *words,
@@ -118,14 +99,8 @@ static int confirm(const struct options *options, const struct config *config,
 	struct notice notices[NOTICE_KINDS];
 	const struct notice *chosen;
 	struct err trouble;
-	struct service service;
-	int r = service_open(options, &service, err);
+	int r = confirm_ask(options, &config->lifecycle, notices, &trouble, err);
 
-	if (r == 0)
-		r = confirm_ask(&service, &config->lifecycle,
-			options->imds_timeout_usec ? options->imds_timeout_usec : CONFIRM_TIMEOUT,
-			notices, &trouble, err);
-	service_close(&service);
 	if (r < 0)
 		return r;
 	chosen = draining_choose(notices, now);
@@ -169,11 +144,10 @@ static int act(
 	struct draining *draining, const struct notice *why, struct words *words, struct err *err)
 {
 	struct drain *drain = &draining->drain;
+	struct notice decisive = *why;
 	enum draining_work work;
 	struct drain next;
 	int r = 0;
-
-	struct notice decisive = *why;
 
 	if (why->at && (!draining->at || why->at < draining->at))
 		draining->at = why->at;
@@ -213,9 +187,9 @@ static int run(const struct options *options, const struct config *config, struc
 {
 	_cleanup_close_ int lock = -1;
 	struct notice why = {.verdict = NOTICE_NOTHING};
-	int r = options->requested ? remove_request(options, err) : 0;
+	int r = options->requested ? confirm_take_request(options, err) : 0;
 
-	if (r == 0)
+	if (r >= 0)
 		r = command_lock(options->state, COMMAND_LOCK_DRAIN, &lock, err);
 	if (r == 1) {
 		log_notice("another drain is at work; waiting for it to end");

@@ -25,8 +25,7 @@ static int take_back(const struct options *options, struct err *err)
 		r = drain_read(options->state, &drain, err);
 	if (r < 0 || drain.phase == DRAIN_NONE || drain.phase == DRAIN_UNDRAINED)
 		return r < 0 ? r : drain.phase == DRAIN_NONE;
-	drain.phase = DRAIN_UNDRAINED;
-	drain.failed[0] = '\0';
+	drain_undo(&drain);
 	return drain_write(options->state, &drain, err);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "confirm.h"
 #include "draining.h"
 #include "hooks.h"
 #include "host.h"
@@ -77,6 +78,26 @@ static uint64_t time_to_wait(const struct draining *draining)
 	return usec < most ? usec : most;
 }
 
+/* A notice that comes now may leave less time: the agent asks again, and is believed as before. */
+static void heed(struct draining *draining)
+{
+	struct notice notices[NOTICE_KINDS];
+	struct err trouble, err;
+	time_t at;
+
+	if (confirm_take_request(draining->options, NULL) != 1 ||
+		confirm_ask(draining->options, &draining->config->lifecycle, notices, &trouble,
+			&err) < 0)
+		return;
+	at = draining_earliest(notices);
+	if (!at || (draining->at && draining->at <= at))
+		return;
+	draining->at = at;
+	draining_shorten(&draining->drain, at, time(NULL));
+	if (drain_write(draining->options->state, &draining->drain, &err) < 0)
+		log_warning("%s", err.text);
+}
+
 static void wait_for_connections(struct draining *draining)
 {
 	uint64_t began = clock_monotonic(), deadline = began + time_to_wait(draining), now,
@@ -93,6 +114,9 @@ static void wait_for_connections(struct draining *draining)
 	if (stat(run ? run : DRAIN_RUN_DEFAULT, &st) == 0)
 		rule.agent = st.st_uid;
 	while ((now = clock_monotonic()) < deadline) {
+		heed(draining);
+		if (now + time_to_wait(draining) < deadline)
+			deadline = now + time_to_wait(draining);
 		r = rule.n_ports ? connections_read(&rule, &count) : -ENODATA;
 		if (r == 0 && draining_is_quiet(
 				      &since, now, count, draining->config->lifecycle.quiet_usec))

@@ -16,11 +16,10 @@ static void take(struct drain *drain, const struct notice *why)
 	memcpy(drain->reason, why->reason, sizeof drain->reason);
 }
 
-/* Connections are not waited for any longer when the instance is about to go. */
-static void shorten(struct drain *drain, const struct notice *why, time_t time)
+void draining_shorten(struct drain *drain, time_t at, time_t time)
 {
-	if (why && why->at && why->at - DRAINING_MARGIN < drain->until)
-		drain->until = why->at - DRAINING_MARGIN;
+	if (at && at - DRAINING_MARGIN < drain->until)
+		drain->until = at - DRAINING_MARGIN;
 	if (drain->until < time)
 		drain->until = time;
 }
@@ -29,27 +28,31 @@ enum draining_work draining_decide(const struct drain *now, const struct notice 
 	const struct config_lifecycle *config, time_t time, struct drain *ret_next)
 {
 	bool same = why && strcmp(now->key, why->key) == 0;
+	bool taken_back = why && !is_person(why) && drain_is_undone(now, why->key);
 
 	*ret_next = *now;
 	switch (now->phase) {
 	case DRAIN_DRAINING:
-	case DRAIN_STOPPING: shorten(ret_next, why, time); return DRAINING_GO_ON;
+	case DRAIN_STOPPING:
+		draining_shorten(ret_next, why ? why->at : 0, time);
+		return DRAINING_GO_ON;
 	case DRAIN_DRAINED:
-		if (same || is_person(why))
+		if (same || taken_back || is_person(why))
 			return DRAINING_NOTHING;
 		take(ret_next, why);
 		return DRAINING_NOTE;
 	case DRAIN_UNDRAINED:
-		if (same && !is_person(why))
+		if (taken_back)
 			return DRAINING_NOTHING;
 		break;
 	case DRAIN_NONE: break;
 	}
-	*ret_next = (struct drain){.phase = DRAIN_DRAINING,
-		.since = time,
-		.until = time + (time_t)(config->drain_usec / 1000000)};
+	ret_next->phase = DRAIN_DRAINING;
+	ret_next->since = time;
+	ret_next->until = time + (time_t)(config->drain_usec / 1000000);
+	ret_next->failed[0] = '\0';
 	take(ret_next, why);
-	shorten(ret_next, why, time);
+	draining_shorten(ret_next, why->at, time);
 	return DRAINING_BEGIN;
 }
 
@@ -59,8 +62,7 @@ const struct notice *draining_choose(
 	const struct notice *chosen = NULL;
 
 	for (size_t i = NOTICE_KINDS; i-- > 0;) {
-		bool taken_back =
-			now->phase == DRAIN_UNDRAINED && strcmp(now->key, notices[i].key) == 0;
+		bool taken_back = drain_is_undone(now, notices[i].key);
 
 		if (notices[i].verdict == NOTICE_DRAIN && (!taken_back || !chosen))
 			chosen = &notices[i];

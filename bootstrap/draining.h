@@ -37,6 +37,10 @@ enum draining_work {
 enum draining_work draining_decide(const struct drain *now, const struct notice *why,
 	const struct config_lifecycle *config, time_t time, struct drain *ret_next);
 
+/* Connections are not waited for any longer when the instance is about to go (`at`; 0: it is not).
+ */
+void draining_shorten(struct drain *drain, time_t at, time_t time);
+
 /* The notice that is acted on: the first, one that was not taken back if there is; NULL: none. */
 const struct notice *draining_choose(
 	const struct notice notices[static NOTICE_KINDS], const struct drain *now);

@@ -30,6 +30,9 @@ static const struct {
 		"{\"version\": 1, \"phase\": \"napping\", \"key\": \"\", "
 		"\"reason\": \"\", \"since\": 1, \"until\": 2}",
 		-EBADMSG},
+	{"what was taken back is a text", "{" GOOD ", \"undone\": \"spot\"}", -EBADMSG},
+	{"what was taken back has a number in it", "{" GOOD ", \"undone\": [\"spot\", 1]}",
+		-EBADMSG},
 	{"a key that is a number",
 		"{\"version\": 1, \"phase\": \"drained\", \"key\": 1, "
 		"\"reason\": \"\", \"since\": 1, \"until\": 2}",
@@ -89,6 +92,28 @@ static void test_phases(void)
 	}
 }
 
+static void test_undone(void)
+{
+	struct drain drain = {.phase = DRAIN_DRAINED}, back = {0};
+
+	for (int i = 0; i < DRAIN_UNDONE_MAX + 2; i++) {
+		snprintf(drain.key, sizeof drain.key, "spot %d", i);
+		drain_undo(&drain);
+		drain_undo(&drain);
+	}
+	is_int(drain.phase, DRAIN_UNDRAINED, "what is taken back holds no more");
+	is_int((long long)drain.n_undone, DRAIN_UNDONE_MAX,
+		"the last of them are known, each once");
+	ok(!drain_is_undone(&drain, "spot 1") && drain_is_undone(&drain, "spot 2") &&
+			drain_is_undone(&drain, "spot 9"),
+		"the oldest is forgotten");
+	is_int(drain_write(scratch_directory, &drain, NULL), 0, "they are written");
+	is_int(drain_read(scratch_directory, &back, NULL), 0, "and read");
+	ok(memcmp(back.undone, drain.undone, sizeof back.undone) == 0 &&
+			back.n_undone == drain.n_undone,
+		"in their order");
+}
+
 int main(void)
 {
 	struct drain drain = {.phase = DRAIN_STOPPING};
@@ -100,6 +125,7 @@ int main(void)
 	is_int(drain.phase, DRAIN_NONE, "and nobody has drained");
 	test_files();
 	test_phases();
+	test_undone();
 	ok(stat(scratch_path(DRAIN_FILE), &st) == 0 && (st.st_mode & 0777) == 0644,
 		"the agent, which is not root, may read it");
 	is_int(drain_write("/nowhere/at/all", &drain, &err), -ENOENT,

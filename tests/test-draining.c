@@ -29,6 +29,8 @@ static const char *decided(
 	enum draining_work work;
 
 	snprintf(now.key, sizeof now.key, "%s", key);
+	if (phase == DRAIN_UNDRAINED)
+		drain_undo(&now);
 	work = draining_decide(&now, why, &config, NOW, &next);
 	snprintf(text, sizeof text, "%s %s %s %+lld", works[work], drain_phase_name(next.phase),
 		next.key, (long long)next.until - NOW);
@@ -71,6 +73,30 @@ static void test_decide(void)
 		"and so is what a person asks for again");
 }
 
+/* Two notices stand; each is taken back, then somebody drains by hand. */
+static void test_undone(void)
+{
+	const struct notice late = spot_at(NOW + 120);
+	struct drain drain = {.phase = DRAIN_DRAINED, .key = SPOT}, next;
+
+	drain_undo(&drain);
+	is_int(draining_decide(&drain, &terminated, &config, NOW, &next), DRAINING_BEGIN,
+		"one that was not taken back is acted on");
+	next.phase = DRAIN_DRAINED;
+	is_int(draining_decide(&next, &late, &config, NOW, &drain), DRAINING_NOTHING,
+		"one that was is not noted either");
+	drain_undo(&drain);
+	is_int(draining_decide(&drain, &late, &config, NOW, &next), DRAINING_NOTHING,
+		"when both were, neither is");
+	is_int(draining_decide(&drain, &terminated, &config, NOW, &next), DRAINING_NOTHING,
+		"in whichever order");
+	is_int(draining_decide(&drain, &person, &config, NOW, &next), DRAINING_BEGIN,
+		"a person's drain is");
+	drain_undo(&next);
+	is_int(draining_decide(&next, &terminated, &config, NOW, &drain), DRAINING_NOTHING,
+		"and changes nothing about them");
+}
+
 static void test_choose(void)
 {
 	struct notice notices[NOTICE_KINDS] = {{NOTICE_NOTHING, "", "", 0, ""}};
@@ -88,7 +114,8 @@ static void test_choose(void)
 		"with the earliest time at which something happens; a recommendation is none");
 	notices[NOTICE_LIFECYCLE] = terminated;
 	ok(draining_choose(notices, &now) == &notices[NOTICE_LIFECYCLE], "lifecycle before all");
-	now = (struct drain){.phase = DRAIN_UNDRAINED, .key = "lifecycle Terminated"};
+	now = (struct drain){.phase = DRAIN_DRAINED, .key = "lifecycle Terminated"};
+	drain_undo(&now);
 	ok(draining_choose(notices, &now) == &notices[NOTICE_SPOT],
 		"one that was not taken back before one that was");
 }
@@ -160,6 +187,7 @@ static void test_names(void)
 int main(void)
 {
 	test_decide();
+	test_undone();
 	test_choose();
 	test_ports();
 	test_quiet();

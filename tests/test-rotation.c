@@ -78,9 +78,12 @@ int main(void)
 
 	FOREACH_ELEMENT (i, vectors) {
 		char got[600], expected[600];
+		struct drain drain = vectors[i].drain;
 		struct rotation rotation;
 
-		rotation_decide(&vectors[i].drain, vectors[i].notices, &rotation);
+		if (drain.phase == DRAIN_UNDRAINED)
+			drain_undo(&drain);
+		rotation_decide(&drain, vectors[i].notices, &rotation);
 		snprintf(got, sizeof got, "%d %d %d %s", rotation.out, rotation.leaving,
 			rotation.request, rotation.reason);
 		snprintf(expected, sizeof expected, "%d %d %d %s", vectors[i].out,

@@ -335,12 +335,30 @@ like "and what takes longer is ended" "$status $(record failed)" "1 *10-hook did
 no_hooks
 undrain
 rm "$work/imds/meta-data/spot/instance-action"
-put autoscaling/target-lifecycle-state Terminated
+put autoscaling/target-lifecycle-state Warmed:Terminated
 configure 1s 0s
 drain
 requested
 like "who is drained by hand is drained for a notice, too" "$status $out $(record key)" \
-	"0 is drained already; now also because*lifecycle Terminated"
+	"0 is drained already; now also because*lifecycle Warmed:Terminated"
+undrain
+put autoscaling/target-lifecycle-state Terminated
+requested
+like "of several that were taken back none is acted on again" "$status $out $(app_state)" \
+	"0 was taken back by* runs"
+put autoscaling/target-lifecycle-state InService
+configure 60s 50s
+began=$(now)
+ctl --run "$at/run" drain >"$work/out" 2>&1 &
+first=$!
+wait_for 5 phase_is draining
+spot '+13 seconds'
+: >"$at/run/drain-requested"
+wait $first
+took=$(since "$began")
+between 1000 "$took" 20000
+ok $? "a notice that comes during a drain leaves it less time" "$took ms"
+rm "$work/imds/meta-data/spot/instance-action"
 undrain
 put autoscaling/target-lifecycle-state nonsense-1
 requested

@@ -197,7 +197,7 @@ beside() { # NAME FAULTS PORT
 	used=$(cpu $agent)
 	fault "agent-$name" "$2"
 	began=$(now)
-	wait_long 60 grep -q 'no notice can be heard: ' "$at/agent.err"
+	wait_long 60 grep -q 'not all notices can be heard: ' "$at/agent.err"
 	ok $? "$name: the agent says that something is wrong" "$(cat "$at/agent.err")"
 	wait_long 5 failures_over 0
 	ok $? "$name: and counts" "$(get /metrics | grep _metadata_)"
