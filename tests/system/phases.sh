@@ -281,6 +281,7 @@ drain_set_up() {
 	running_set_up
 	release
 	ctl apply >"$at/out" 2>&1
+	ctl drain >"$at/out" 2>&1 # which drain_before takes back, and the state remembers
 }
 drain_before() {
 	rm -f "$at/told"

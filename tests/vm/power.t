@@ -116,6 +116,6 @@ done
 is "in the end no release is half made" "$(half_made)" ""
 is "and all that was flushed is there" "$(guest 'findmnt -no UUID /data; cat /data/kept')" \
 	"$uuid"$'\n'kept
-guest 'instancectl apply' >"$work/out"
+guest 'instancectl apply 2>/dev/null' >"$work/out" # it may wait for the one-shot to end
 is "another apply has nothing to do" "$(grep -v '^=' "$work/out")" ""
 done_testing
