@@ -78,8 +78,11 @@ static uint64_t time_to_wait(const struct draining *draining)
 	return usec < most ? usec : most;
 }
 
-/* A notice that comes now may leave less time: the agent asks again, and is believed as before. */
-static void heed(struct draining *draining)
+/*
+ * A notice that comes now may leave less time: the agent asks again, and is believed as before.
+ * Only then is the clock on the wall asked again, which may have been set.
+ */
+static bool heed(struct draining *draining)
 {
 	struct notice notices[NOTICE_KINDS];
 	struct err trouble, err;
@@ -88,14 +91,15 @@ static void heed(struct draining *draining)
 	if (confirm_take_request(draining->options, NULL) != 1 ||
 		confirm_ask(draining->options, &draining->config->lifecycle, notices, &trouble,
 			&err) < 0)
-		return;
+		return false;
 	at = draining_earliest(notices);
 	if (!at || (draining->at && draining->at <= at))
-		return;
+		return false;
 	draining->at = at;
 	draining_shorten(&draining->drain, at, time(NULL));
 	if (drain_write(draining->options->state, &draining->drain, &err) < 0)
 		log_warning("%s", err.text);
+	return true;
 }
 
 static void wait_for_connections(struct draining *draining)
@@ -114,8 +118,7 @@ static void wait_for_connections(struct draining *draining)
 	if (stat(run ? run : DRAIN_RUN_DEFAULT, &st) == 0)
 		rule.agent = st.st_uid;
 	while ((now = clock_monotonic()) < deadline) {
-		heed(draining);
-		if (now + time_to_wait(draining) < deadline)
+		if (heed(draining) && now + time_to_wait(draining) < deadline)
 			deadline = now + time_to_wait(draining);
 		r = rule.n_ports ? connections_read(&rule, &count) : -ENODATA;
 		if (r == 0 && draining_is_quiet(
