@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "metadata.h"
 
 #define IDENTITY_PATH "dynamic/instance-identity/document"
@@ -38,17 +38,9 @@ struct slot {
 
 static void on_identity(struct imds_answer *answer, void *userdata);
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static uint64_t time_left(const struct collection *c)
 {
-	uint64_t time = now();
+	uint64_t time = clock_boot();
 
 	return time < c->deadline ? c->deadline - time : 0;
 }
@@ -265,7 +257,7 @@ static void on_identity(struct imds_answer *answer, void *userdata)
 int metadata_collect(struct imds *imds, uint64_t timeout_usec, metadata_done done, void *userdata)
 {
 	struct collection *c = calloc(1, sizeof *c);
-	uint64_t start = now();
+	uint64_t start = clock_boot();
 	int r = -ENOMEM;
 
 	if (c)
