@@ -33,6 +33,9 @@ half_made() { # releases
 	done 2>&1"
 }
 
+page() { guest 'tail -n 1 /data/www/index.html; ls -A /data/www'; }
+whole_page='</html>'$'\n'index.html
+
 # converges WHEN [VERSION]: the machine, which is off, does when it is powered on
 converges() {
 	machine_power cloud-init=disabled
@@ -59,6 +62,8 @@ filesystem = btrfs
 mount = /pool
 required = no
 timeout = 1s
+[index]
+path = /data/www/index.html
 [app web]
 source = file:/opt/app
 build = touch begun && sleep 2 && touch built
@@ -90,6 +95,7 @@ converges "a cut in the build of an app"
 is "the volume was not formatted again" "$(guest 'findmnt -no UUID /data; cat /data/kept')" \
 	"$uuid"$'\n'kept
 is "no release is half made" "$(half_made)" ""
+is "the page is whole, with nothing beside it" "$(page)" "$whole_page"
 
 # -- later --
 
@@ -114,6 +120,7 @@ for ((cut = 1; cut <= cuts; cut++)); do
 done
 
 is "in the end no release is half made" "$(half_made)" ""
+is "nor the page" "$(page)" "$whole_page"
 is "and all that was flushed is there" "$(guest 'findmnt -no UUID /data; cat /data/kept')" \
 	"$uuid"$'\n'kept
 guest 'instancectl apply 2>/dev/null' >"$work/out" # it may wait for the one-shot to end
