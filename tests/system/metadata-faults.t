@@ -117,9 +117,9 @@ fault() { # LINK FAULTS
 	tr ';' '\n' <<<"$2" >"$links/$1.new"
 	mv "$links/$1.new" "$links/$1.faults"
 }
-asked() { # LINK SINCE: requests in a second
+asked() { # LINK SINCE: requests in a second, of which there is at least one
 	awk -v since="$2" -v now="$(now)" '$1 > since { n++ }
-		END { printf "%d", n / (now - since) }' "$links/$1.log"
+		END { span = now - since; printf "%d", n / (span > 1 ? span : 1) }' "$links/$1.log"
 }
 good() { # LINK PATH SINCE: whether this was answered well
 	awk -v path="$2" -v since="$3" '$1 > since && $3 == path && $4 == "well" { found = 1 }
