@@ -54,7 +54,7 @@ configure() {
 app() { guest 'curl -s http://127.0.0.1:81/' | jq -r ".$1"; }
 
 machine_make_baked web
-machine_on
+machine_on cloud-init=disabled
 
 # -- a server with TLS, whose authority the instance knows; a repository of packages --
 
@@ -86,8 +86,8 @@ guest 'mkdir -p /srv/packages && rm -rf /etc/apt/sources.list /etc/apt/sources.l
 	echo "deb [trusted=yes] file:/srv/packages ./" >/etc/apt/sources.list'
 guest_put "$work/packages/example.deb" /srv/packages/example.deb
 guest_put "$work/packages/Packages" /srv/packages/Packages
-guest_put "$work/cert.pem" /usr/local/share/ca-certificates/test.crt
-guest 'update-ca-certificates' >/dev/null 2>&1
+guest_put "$work/cert.pem" /etc/ssl/test.pem
+guest 'cat /etc/ssl/test.pem >>/etc/ssl/certs/ca-certificates.crt'
 echo TOKEN=hidden- >"$work/web.env" && echo key >"$work/web.key"
 guest_put "$work/web.env" /etc/instanced/web.env 0600
 guest_put "$work/web.key" /etc/instanced/web.key 0600
@@ -133,7 +133,7 @@ make_archive 3 200
 configure
 guest -t 180 'instancectl deploy web' >"$work/out" 2>&1
 is "the right one is deployed" "$(app version)" 3
-machine_reboot
+machine_reboot cloud-init=disabled
 wait_until 90 instance_is ready
 is "after a reboot all is there again" "$(app version) $(fetch 80 /)" "3 a site"
 done_testing
