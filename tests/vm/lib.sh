@@ -23,7 +23,8 @@
 #	console.log
 #
 # All of it, processes, namespaces and files, ends with the test, however that ends (see
-# tests/system/lib.sh). There is no KVM to be had where this runs: seconds are long.
+# tests/system/lib.sh). There is no KVM to be had where this runs: seconds are long, and longer with a
+# processor that has AVX, whose instructions are emulated one by one.
 . "$(dirname "${BASH_SOURCE[0]}")/../system/lib.sh"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -155,7 +156,7 @@ machine_power() {
 	# Completed writes survive QEMU's end, as they do on EBS: only the guest's memory is lost. They
 	# do because nothing waits in QEMU (write-cache=off; its NVMe ignores FUA), only on the outside.
 	# shellcheck disable=SC2086 # options, or none
-	nsenter "$(net)" "$qemu" $firmware -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 \
+	nsenter "$(net)" "$qemu" $firmware -machine q35 -accel tcg,thread=multi -cpu qemu64 -smp 2 -m 1024 \
 		-display none -nodefaults -no-reboot -no-user-config \
 		-kernel "$image/vmlinuz" -append "root=PARTUUID=$PARTUUID rw console=ttyS0 \
 systemd.debug_shell=ttyS1 nvme_core.multipath=Y mitigations=off $*" \
