@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "credentials.h"
+#include "file.h"
 #include "random.h"
 
 #define UNKNOWN        UINT64_MAX
@@ -124,21 +125,6 @@ static int start_over(struct transfer *t)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t length)
-{
-	while (length > 0) {
-		ssize_t n = write(fd, data, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
 /* -- an exchange -- */
 
 /* A header's value if it is visible ASCII, blanks among it, and fits; else "". */
@@ -223,7 +209,7 @@ static int on_body(
 		return r;
 	if (length > t->max - t->size)
 		return err_set(&t->failed, -EFBIG, "it has more than %" PRIu64 " bytes", t->max);
-	r = write_all(t->fd, data, length);
+	r = file_write_all(t->fd, data, length);
 	if (r < 0)
 		return err_set(&t->failed, r, "cannot be written: %m");
 	t->size += length;

@@ -168,9 +168,11 @@ static int copy(const char *from, const char *to, uid_t uid, gid_t gid, struct e
 	if (r < 0)
 		return err_set(err, r, "%s: %m", from);
 	fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
-	if (fd < 0 || write(fd, data, length) != (ssize_t)length ||
-		(geteuid() == 0 && fchown(fd, uid, gid) < 0))
-		r = err_set(err, errno ? -errno : -EIO, "%s: %m", to);
+	r = fd < 0 ? -errno : file_write_all(fd, data, length);
+	if (r == 0 && geteuid() == 0 && fchown(fd, uid, gid) < 0)
+		r = -errno;
+	if (r < 0)
+		err_set(err, r, "%s: %m", to);
 	explicit_bzero(data, length);
 	free(data);
 	return r;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "file.h"
 
 #define TREE_PATH_MAX ((NAME_MAX + 1) * (TREE_DEPTH_MAX + 1)) /* so it is never too long */
 #define CHUNK         65536
@@ -292,18 +293,15 @@ static int copy_content(struct walk *walk, int from, int to)
 
 	for (;;) {
 		ssize_t n = read(from, chunk, sizeof chunk);
+		int r;
 
 		if (n < 0)
 			return failed(walk, -errno);
 		if (n == 0)
 			return 0;
-		for (ssize_t done = 0; done < n;) {
-			ssize_t m = write(to, chunk + done, (size_t)(n - done));
-
-			if (m < 0)
-				return not_copied(walk, -errno);
-			done += m;
-		}
+		r = file_write_all(to, chunk, (size_t)n);
+		if (r < 0)
+			return not_copied(walk, r);
 		total += (uint64_t)n;
 		if (total > TREE_BYTES_MAX)
 			return refuse(walk, -EFBIG, "grows without end");

@@ -19,6 +19,9 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 /* Reads up to `max` bytes that `fd` (a pipe, a file) gives until its end; as file_read(). */
 int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
 
+/* Writes all of it where `fd` stands, in spite of interruptions and short writes. */
+int file_write_all(int fd, const void *data, size_t length);
+
 #define FILE_TEMPORARY ".instanced-new" /* the end of the name of what is being written */
 
 /*

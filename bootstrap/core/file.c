@@ -53,16 +53,18 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 	return fd < 0 ? -errno : file_read_fd(fd, max, ret_text, ret_length);
 }
 
-static int write_all(int fd, const char *data, size_t length)
+int file_write_all(int fd, const void *data, size_t length)
 {
+	const char *rest = data;
+
 	while (length > 0) {
-		ssize_t n = write(fd, data, length);
+		ssize_t n = write(fd, rest, length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		data += n;
+		rest += n;
 		length -= (size_t)n;
 	}
 	return 0;
@@ -97,7 +99,7 @@ static int sync_parent(const char *path)
 static int write_temporary(int fd, const void *data, size_t length, mode_t mode,
 	const struct file_attribute *attribute)
 {
-	int r = write_all(fd, data, length);
+	int r = file_write_all(fd, data, length);
 
 	if (r < 0)
 		return r;
