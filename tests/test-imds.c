@@ -694,7 +694,7 @@ static void test_cancel(void)
 	struct got got = {0}, other = {0};
 
 	FAKE_SCRIPT(GOOD_TOKEN, {.url = "/slow", .delay_ms = FAKE_SILENT},
-		{.url = "/other", .status = 200, .body = "x", .delay_ms = 60}, {.status = 503});
+		{.url = "/other", .status = 200, .body = "x", .delay_ms = 500}, {.status = 503});
 	begin(URL);
 	(void)imds_get(on.imds, "slow", 60 * SECOND, on_got, &got);
 	(void)imds_get(on.imds, "other", 60 * SECOND, on_got, &other);

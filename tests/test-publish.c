@@ -407,7 +407,7 @@ static void test_bound(void)
 		"the oldest was dropped");
 	end();
 
-	FAKE_AWS_SCRIPT({.action = PUT, .delay_ms = 30});
+	FAKE_AWS_SCRIPT({.action = PUT, .delay_ms = 500});
 	begin_known();
 	seconds(2);
 	run_for(10 * MS);
@@ -439,7 +439,7 @@ static void test_refused(void)
 
 static void test_one_at_a_time(void)
 {
-	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 60}, {.action = PUT});
+	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 1000}, {.action = PUT});
 	begin_known();
 	seconds(4);
 	for (unsigned i = 0; i < 5; i++) {
@@ -522,7 +522,7 @@ static void test_last(void)
 		"a call that waits for a better time is given up, and all goes in another");
 	end();
 
-	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 50}, {.action = PUT});
+	FAKE_AWS_SCRIPT({.action = PUT, .times = 1, .delay_ms = 500}, {.action = PUT});
 	begin_known();
 	seconds(2);
 	run_for(10 * MS);
