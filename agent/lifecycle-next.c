@@ -156,17 +156,6 @@ static uint64_t due_ask_hooks(const struct lifecycle_facts *facts, struct lifecy
 		       : NEVER;
 }
 
-/* Whether it is ours to complete: others of the group may wait for somebody else. */
-static bool is_ours(const struct lifecycle_facts *facts, const char *hook)
-{
-	const struct config_list *ours = &facts->config->hooks;
-
-	for (size_t i = 0; i < ours->n; i++)
-		if (strcmp(ours->items[i], hook) == 0)
-			return true;
-	return ours->n == 0;
-}
-
 /* The hooks that wait now for us, one by one: from *i on. False: no more. */
 static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
 {
@@ -174,7 +163,7 @@ static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
 		return false;
 	for (; *i < facts->hooks.n; (*i)++)
 		if (!facts->progress[*i].done && waits(facts, facts->hooks.items[*i].launching) &&
-			is_ours(facts, facts->hooks.items[*i].name))
+			config_hook_is_ours(facts->config, facts->hooks.items[*i].name))
 			return true;
 	return false;
 }

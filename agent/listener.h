@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "config.h"
 #include "err.h"
 
 #define LISTENER_ADDRESS_MAX 128
 
-#define LISTENERS_MAX 16
+#define LISTENERS_MAX CONFIG_LISTEN_MAX
 
 struct listener {
 	int fd;

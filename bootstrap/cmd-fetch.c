@@ -217,7 +217,7 @@ static int fetch(
 int cmd_fetch(const struct options *options)
 {
 	struct fetching f = {0};
-	struct service service;
+	struct service service = {0};
 	struct err err;
 	int r;
 
@@ -226,7 +226,9 @@ int cmd_fetch(const struct options *options)
 		log_error("%s: %s", f.shown, err.text);
 		return EXIT_USAGE;
 	}
-	r = service_open(options, &service, &err);
+	r = command_give_up_root(&err);
+	if (r == 0)
+		r = service_open(options, &service, &err);
 	if (r == 0)
 		r = fetch(&f, options, &service, &err);
 	if (r < 0)

@@ -55,8 +55,13 @@ int cmd_probe(const struct options *options)
 {
 	uint64_t start = clock_monotonic();
 	unsigned good = 0, rise = options->wait ? RISE : 1;
-	int r = 0;
+	struct err err;
+	int r = command_give_up_root(&err);
 
+	if (r < 0) {
+		log_error("%s", err.text);
+		return EXIT_FAILED;
+	}
 	for (;;) {
 		struct probe probe = {0};
 

@@ -33,6 +33,7 @@ static const struct {
 
 struct signalling {
 	const struct options *options;
+	const struct config_lifecycle *lifecycle;
 	struct aws *aws;
 	const struct metadata *metadata;
 	const char *id;
@@ -144,14 +145,15 @@ static void tell_hooks(struct signalling *s, const struct autoscaling_instance *
 		return;
 	}
 	for (size_t i = 0; i < hooks.n; i++) {
-		if (!hooks.items[i].launching)
+		if (!hooks.items[i].launching ||
+			!config_hook_is_ours(s->lifecycle, hooks.items[i].name))
 			continue;
 		launching++;
 		complete(s, instance->group, hooks.items[i].name);
 	}
 	if (launching == 0)
 		note_group(s, NOT_WAITING, instance->group, instance->state,
-			"it has no hook for a launch any more");
+			"it has no hook for a launch that is completed from here");
 }
 
 /*
@@ -280,6 +282,7 @@ int cmd_signal(const struct options *options)
 		log_error("signal: SUCCESS or FAILURE is expected, not %s", options->argument);
 		return EXIT_USAGE;
 	}
+	s.lifecycle = &config->lifecycle;
 	if (command_give_up_root(&err) < 0 || service_open(options, &service, &err) < 0) {
 		log_error("%s", err.text);
 		service_close(&service);

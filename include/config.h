@@ -27,6 +27,7 @@
 #define CONFIG_NAME_MAX     49  /* characters of a section or a key, likewise */
 #define CONFIG_VOLUMES_MAX  64
 #define CONFIG_APPS_MAX     16
+#define CONFIG_LISTEN_MAX   16 /* addresses of the agent */
 #define CONFIG_LIST_MAX     64 /* entries of one list */
 #define CONFIG_PROBLEMS_MAX 20 /* errors reported in one run */
 
@@ -36,7 +37,7 @@ struct config_list {
 };
 
 struct config_agent {
-	struct config_list listen;
+	struct config_list listen; /* at most CONFIG_LISTEN_MAX */
 	struct config_list details;
 	char *agent_check;
 };
@@ -133,6 +134,9 @@ struct config_lifecycle {
 	bool replace;                     /* SetInstanceHealth Unhealthy … */
 	uint64_t replace_after_usec;      /* … after so long a failure */
 };
+
+/* Whether the hook is ours to complete: others of the group may wait for somebody else. */
+bool config_hook_is_ours(const struct config_lifecycle *lifecycle, const char *hook);
 
 struct config {
 	struct config_agent agent;

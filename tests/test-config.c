@@ -376,6 +376,8 @@ static void test_accepted(void)
 #define COMMENT    "\" ;\" starts a comment and would cut the value; write \";\" without the space"
 
 /* The whole of what is said: place, section, key, and what was expected. */
+#define FOUR "listen = [::]:1\nlisten = [::]:2\nlisten = [::]:3\nlisten = [::]:4\n"
+
 static const struct {
 	const char *name, *text, *expected;
 } bad[] = {
@@ -507,6 +509,10 @@ static const struct {
 		"test.conf:6: [app b] path: /srv/x/b and the path of [app web] lie in each other"},
 	{"a period that CloudWatch has not", "[scaling]\ncloudwatch = yes\nperiod = 20s\n",
 		"[scaling] period: is none of 10s, 30s and 60s"},
+	{"a namespace of AWS", "[scaling]\ncloudwatch = yes\nnamespace = AWS/EC2\n",
+		"[scaling] namespace: begins with AWS/, which is for services of AWS"},
+	{"more addresses than are listened at", "[agent]\n" FOUR FOUR FOUR FOUR "listen = [::]:5\n",
+		"[agent] listen: there are more than 16 addresses"},
 	{"a template without a page", "[index]\ntemplate = /x\n",
 		"[index] path: is missing; without it the template has no use"},
 	{"a template that is not there", "[index]\npath = /x\ntemplate = /nowhere/x\n",

@@ -210,6 +210,9 @@ static void check_scaling(const struct config_scaling *scaling, struct config_pr
 {
 	static const unsigned seconds[] = {10, 30, 60};
 
+	if (strncmp(scaling->namespace, "AWS/", strlen("AWS/")) == 0)
+		config_problem_add(problems, NULL, 0, "scaling", "namespace",
+			"begins with AWS/, which is for services of AWS");
 	FOREACH_ELEMENT (i, seconds)
 		if (scaling->period_usec == seconds[i] * 1000000ull)
 			return;
@@ -220,6 +223,9 @@ int config_check(struct config *config, struct config_problems *problems)
 {
 	int r = check_index(&config->index, problems);
 
+	if (config->agent.listen.n > CONFIG_LISTEN_MAX)
+		config_problem_add(problems, NULL, 0, "agent", "listen",
+			"there are more than %d addresses", CONFIG_LISTEN_MAX);
 	check_scaling(&config->scaling, problems);
 	for (size_t i = 0; r == 0 && i < config->n_volumes; i++)
 		r = check_volume(config, i, problems);

@@ -269,3 +269,13 @@ struct volume_selector config_selector(const struct config_volume *volume)
 {
 	return (struct volume_selector){volume->device, volume->volume_id, volume->instance_store};
 }
+
+bool config_hook_is_ours(const struct config_lifecycle *lifecycle, const char *hook)
+{
+	const struct config_list *ours = &lifecycle->hooks;
+
+	for (size_t i = 0; i < ours->n; i++)
+		if (strcmp(ours->items[i], hook) == 0)
+			return true;
+	return ours->n == 0;
+}

@@ -81,6 +81,18 @@ is "each hook of a launch is completed, and no other" "$status $(sort <<<"$out")
 + Auto Scaling    group web, hook seen: CONTINUE"
 wait_for 5 lifecycle_is i-0cc InService
 is "the instance is in service" "$(lifecycle i-0cc)" InService
+become i-0da
+control launch '{"group": "web", "instance": "i-0da"}'
+wait_for 5 lifecycle_is i-0da Pending:Wait
+printf '%s\n' '[lifecycle]' 'hooks = seen' >>"$conf"
+run signal SUCCESS
+is "with hooks = only those, another waits for somebody else" "$status $out $(lifecycle i-0da)" \
+	"0 + Auto Scaling    group web, hook seen: CONTINUE Pending:Wait"
+sed -i '/^hooks = /s/.*/hooks = other/' "$conf"
+run signal SUCCESS
+is "where none is ours nobody waits for us" "$status $out" "0 = Auto Scaling    group web: \
+it has no hook for a launch that is completed from here"
+sed -i '/^\[lifecycle]/,$d' "$conf"
 become i-0dd
 control launch '{"group": "web", "instance": "i-0dd"}'
 wait_for 5 lifecycle_is i-0dd Pending:Wait
