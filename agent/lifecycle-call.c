@@ -130,7 +130,7 @@ int lifecycle_call_take(struct lifecycle_facts *facts, struct lifecycle_self *se
 		return err_set(ret_words, 0, "CloudFormation stack %s, resource %s: %s%s",
 			self->stack, self->resource, step->good ? "SUCCESS" : "FAILURE", end);
 	case LIFECYCLE_REPLACE:
-		facts->replaced = true;
+		facts->replaced = facts->now;
 		return err_set(
 			ret_words, 0, "told Auto Scaling that this instance is Unhealthy%s", end);
 	case LIFECYCLE_NOTHING:

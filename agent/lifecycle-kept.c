@@ -30,7 +30,7 @@ void lifecycle_kept_read(const char *run, struct lifecycle_facts *facts)
 	if (file_read(path, KEPT_MAX, &text, NULL) == 0)
 		json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	facts->signalled = json_is_true(json_object_get(json, "signalled"));
-	facts->replaced = json_is_true(json_object_get(json, "replaced"));
+	facts->replaced = (uint64_t)json_integer_value(json_object_get(json, "replaced"));
 	json_array_foreach (json_object_get(json, "deregistered"), i, arn)
 		for (size_t j = 0; json_is_string(arn) && j < groups->n; j++)
 			facts->deregistered[j] |=
@@ -48,8 +48,8 @@ int lifecycle_kept_write(const char *run, const struct lifecycle_facts *facts)
 	for (size_t i = 0; i < groups->n; i++)
 		if (facts->deregistered[i])
 			(void)json_array_append_new(arns, json_string(groups->items[i]));
-	json = json_pack("{s:o, s:b, s:b}", "deregistered", arns, "signalled", facts->signalled,
-		"replaced", facts->replaced);
+	json = json_pack("{s:o, s:b, s:I}", "deregistered", arns, "signalled", facts->signalled,
+		"replaced", (json_int_t)facts->replaced);
 	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
 	path_of(run, path);

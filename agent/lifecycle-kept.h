@@ -3,7 +3,7 @@
  * lifecycle-kept: the little that was done and cannot be asked for again, over a restart of the
  * agent: RUN/lifecycle.json, its own.
  *
- *	{ "deregistered": ["arn:…"], "signalled": true, "replaced": true }
+ *	{ "deregistered": ["arn:…"], "signalled": true, "replaced": 61000000 }
  */
 #pragma once
 

@@ -69,11 +69,12 @@ static bool waits(const struct lifecycle_facts *facts, bool launching)
 
 static uint64_t ask_again(const struct lifecycle_facts *facts)
 {
-	uint64_t wait = LIFECYCLE_ASK_FIRST;
+	uint64_t wait = LIFECYCLE_ASK_FIRST,
+		 most = terminates(facts) ? LIFECYCLE_ASK_LAST : LIFECYCLE_ASK_MAX;
 
-	for (unsigned i = 1; i < facts->asks && wait < LIFECYCLE_ASK_MAX; i++)
+	for (unsigned i = 1; i < facts->asks && wait < most; i++)
 		wait *= 2;
-	return facts->asked + (wait < LIFECYCLE_ASK_MAX ? wait : LIFECYCLE_ASK_MAX);
+	return facts->asked + (wait < most ? wait : most);
 }
 
 /* -- one rule an action: from when on it is due -- */
@@ -105,12 +106,17 @@ static uint64_t due_register(const struct lifecycle_facts *facts, struct lifecyc
 		       : NEVER;
 }
 
-/* Whoever is to be replaced has to be in service, as of when it had failed for long enough. */
+/*
+ * Whoever is to be replaced has to be in service, as of when it had failed for long enough. It is
+ * said again as long as it lasts: within the group's grace period Auto Scaling does not listen.
+ */
 static uint64_t replace_at(const struct lifecycle_facts *facts)
 {
-	return facts->config->replace && in_group(facts) && !facts->replaced && !facts->leaving &&
+	uint64_t from = facts->replaced > facts->since ? facts->replaced : facts->since;
+
+	return facts->config->replace && in_group(facts) && !facts->leaving &&
 			       facts->verdict == STATUS_FAILED
-		       ? facts->since + facts->config->replace_after_usec
+		       ? from + facts->config->replace_after_usec
 		       : NEVER;
 }
 
@@ -168,6 +174,14 @@ static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
 	return false;
 }
 
+/* Its target groups are told first, if they can be. */
+static bool has_left(const struct lifecycle_facts *facts)
+{
+	struct lifecycle_step step;
+
+	return facts->phase == DRAIN_DRAINED && due_deregister(facts, &step) > facts->now;
+}
+
 static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecycle_step *step)
 {
 	bool launching;
@@ -179,7 +193,7 @@ static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecyc
 	launching = facts->hooks.items[i].launching || returns(facts);
 	step->good = !launching || status_serves(facts->verdict);
 	if (!launching)
-		return facts->phase == DRAIN_DRAINED ? 0 : NEVER;
+		return has_left(facts) ? 0 : NEVER;
 	if (facts->leaving)
 		return NEVER;
 	if (step->good)
@@ -234,17 +248,17 @@ static uint64_t due_signal(const struct lifecycle_facts *facts, struct lifecycle
 	return failed_at(facts);
 }
 
-/* The first that is due is done. */
+/* The first that is due is done: what a hook waits for before what may take its time to fail. */
 static const struct {
 	enum lifecycle_action action;
 	uint64_t (*due)(const struct lifecycle_facts *facts, struct lifecycle_step *step);
 } rules[] = {
-	{LIFECYCLE_DEREGISTER, due_deregister},
-	{LIFECYCLE_REGISTER, due_register},
 	{LIFECYCLE_COMPLETE, due_complete},
 	{LIFECYCLE_HEARTBEAT, due_heartbeat},
 	{LIFECYCLE_ASK_HOOKS, due_ask_hooks},
 	{LIFECYCLE_ASK_STATE, due_ask_state},
+	{LIFECYCLE_DEREGISTER, due_deregister},
+	{LIFECYCLE_REGISTER, due_register},
 	{LIFECYCLE_SIGNAL, due_signal},
 	{LIFECYCLE_REPLACE, due_replace},
 };

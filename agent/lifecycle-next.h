@@ -28,8 +28,9 @@
 #define LIFECYCLE_SPREAD     (5 * 1000000ull)
 #define LIFECYCLE_ASK_FIRST  (2 * 1000000ull)  /* until the same is asked again … */
 #define LIFECYCLE_ASK_MAX    (60 * 1000000ull) /* … doubled up to this */
-#define LIFECYCLE_FAILED     (5 * 1000000ull)  /* how long a failure lasts until it is for good */
-#define LIFECYCLE_BEAT_FLOOR (1 * 1000000ull)  /* between two heartbeats */
+#define LIFECYCLE_ASK_LAST   (10 * 1000000ull) /* … or this at the end: the shortest hook is 30 s */
+#define LIFECYCLE_FAILED     (5 * 1000000ull) /* how long a failure lasts until it is for good */
+#define LIFECYCLE_BEAT_FLOOR (1 * 1000000ull) /* between two heartbeats */
 
 /* A hook lasts no longer than 100 times its timeout: twice as many halves. */
 #define LIFECYCLE_BEATS_MAX 200
@@ -88,7 +89,8 @@ struct lifecycle_facts {
 
 	/* what was done, and is kept over a restart */
 	bool deregistered[CONFIG_LIST_MAX]; /* by us, by the index of target_groups */
-	bool signalled, replaced;
+	bool signalled;
+	uint64_t replaced;              /* when Auto Scaling was told last; 0: never */
 	bool stranger[CONFIG_LIST_MAX]; /* that group, or we in it, are not known there; not kept */
 
 	bool stacked; /* tagged as part of a CloudFormation stack */

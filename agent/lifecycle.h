@@ -16,7 +16,7 @@
 #include "status.h"
 
 #define LIFECYCLE_REQUEST_AGAIN 30000000ull /* usec until root is asked again for a drain */
-#define LIFECYCLE_CALL_TIMEOUT  30000000ull /* usec for one action, with its retries */
+#define LIFECYCLE_CALL_TIMEOUT  10000000ull /* usec for one action, with its retries */
 
 struct lifecycle;
 

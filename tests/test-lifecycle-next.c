@@ -368,6 +368,16 @@ static void test_targets(void)
 	facts.leaving = false;
 	facts.target[0] = '\0';
 	rests(NEVER, "also after an undrain");
+	terminating();
+	config.target_groups = groups;
+	does(DEREGISTER, 0, false, "deregistering does not wait for the drain");
+	facts.target_since = NOW - 31 * SECOND;
+	does(HEARTBEAT, 1, false, "but for a hook that is half over");
+	facts.progress[1].beat = NOW;
+	strcpy(facts.state, "Terminating");
+	facts.asks = 9;
+	facts.asked = NOW - 10 * SECOND;
+	does(ASK_STATE, 0, false, "and for what is asked every 10 s at the end");
 }
 
 static void test_replace(void)
@@ -380,9 +390,11 @@ static void test_replace(void)
 	does(ASK_STATE, 0, false, "replace = yes: the state is asked for first");
 	facts.asked = NOW;
 	does(REPLACE, 0, false, "in service: it is Unhealthy");
-	facts.replaced = true;
-	rests(NEVER, "which is said once");
-	facts.replaced = false;
+	facts.replaced = NOW;
+	rests(NOW + 300 * SECOND, "which is said again when it stays so for as long again");
+	facts.replaced = facts.since - 1;
+	does(REPLACE, 0, false, "or when it fails again");
+	facts.replaced = 0;
 	strcpy(facts.state, "Standby");
 	rests(NOW + 2 * SECOND, "not in service: it is asked again");
 	config.complete = false;
