@@ -111,7 +111,7 @@ static int confirm(const struct options *options, const struct config *config,
 		return 1;
 	}
 	*ret_why = *chosen;
-	*ret_at = draining_earliest(notices);
+	*ret_at = draining_earliest(notices, now, time(NULL));
 	return 0;
 }
 

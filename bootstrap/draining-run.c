@@ -92,7 +92,7 @@ static bool heed(struct draining *draining)
 		confirm_ask(draining->options, &draining->config->lifecycle, notices, &trouble,
 			&err) < 0)
 		return false;
-	at = draining_earliest(notices);
+	at = draining_earliest(notices, &draining->drain, time(NULL));
 	if (!at || (draining->at && draining->at <= at))
 		return false;
 	draining->at = at;

@@ -70,17 +70,19 @@ const struct notice *draining_choose(
 	return chosen;
 }
 
-time_t draining_earliest(const struct notice notices[static NOTICE_KINDS])
+static bool limits(const struct notice *notice, const struct drain *now, time_t time)
 {
-	static const enum notice_kind kinds[] = {NOTICE_SPOT, NOTICE_MAINTENANCE};
-	time_t at = 0;
+	return notice->at >= time && !drain_is_undone(now, notice->key);
+}
 
-	FOREACH_ELEMENT (i, kinds) {
-		const struct notice *notice = &notices[kinds[i]];
+time_t draining_earliest(
+	const struct notice notices[static NOTICE_KINDS], const struct drain *now, time_t time)
+{
+	const struct notice *spot = &notices[NOTICE_SPOT], *event = &notices[NOTICE_MAINTENANCE];
+	time_t at = spot->verdict == NOTICE_DRAIN ? spot->at : 0;
 
-		if (notice->verdict == NOTICE_DRAIN && notice->at && (!at || notice->at < at))
-			at = notice->at;
-	}
+	if (event->verdict == NOTICE_DRAIN && limits(event, now, time) && (!at || event->at < at))
+		at = event->at;
 	return at;
 }
 

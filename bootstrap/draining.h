@@ -45,8 +45,12 @@ void draining_shorten(struct drain *drain, time_t at, time_t time);
 const struct notice *draining_choose(
 	const struct notice notices[static NOTICE_KINDS], const struct drain *now);
 
-/* When the instance goes: the earliest of what is to happen at a time; 0: nobody says. */
-time_t draining_earliest(const struct notice notices[static NOTICE_KINDS]);
+/*
+ * When the instance goes: the earliest of what is to happen at a time; 0: nobody says. Maintenance
+ * that was taken back, or has had its time and may yet come, leaves as much time as ever.
+ */
+time_t draining_earliest(
+	const struct notice notices[static NOTICE_KINDS], const struct drain *now, time_t time);
 
 /* The kind of reason, for drain.d: "person", "lifecycle", "spot" …: how the key begins. */
 void draining_kind(const struct drain *drain, char *ret_kind, size_t size);

@@ -103,15 +103,23 @@ static void test_choose(void)
 	struct drain now = {.phase = DRAIN_NONE};
 
 	ok(!draining_choose(notices, &now), "without a notice there is none");
-	is_int(draining_earliest(notices), 0, "and no time");
+	is_int(draining_earliest(notices, &now, NOW), 0, "and no time");
 	notices[NOTICE_LIFECYCLE].verdict = NOTICE_ASIDE;
 	ok(!draining_choose(notices, &now), "one that asks for no drain is none");
 	notices[NOTICE_SPOT] = spot_at(NOW + 50);
 	notices[NOTICE_MAINTENANCE] = spot_at(NOW + 20);
 	notices[NOTICE_REBALANCE] = spot_at(NOW - 20);
 	ok(draining_choose(notices, &now) == &notices[NOTICE_SPOT], "the first counts");
-	is_int(draining_earliest(notices), NOW + 20,
+	is_int(draining_earliest(notices, &now, NOW), NOW + 20,
 		"with the earliest time at which something happens; a recommendation is none");
+	is_int(draining_earliest(notices, &now, NOW + 21), NOW + 50, "which is still to come");
+	notices[NOTICE_SPOT].verdict = NOTICE_NOTHING;
+	is_int(draining_earliest(notices, &now, NOW + 21), 0, "or nobody knows when");
+	snprintf(now.key, sizeof now.key, "%s", notices[NOTICE_MAINTENANCE].key);
+	drain_undo(&now);
+	is_int(draining_earliest(notices, &now, NOW), 0, "what was taken back leaves time");
+	now = (struct drain){.phase = DRAIN_NONE};
+	notices[NOTICE_SPOT].verdict = NOTICE_DRAIN;
 	notices[NOTICE_LIFECYCLE] = terminated;
 	ok(draining_choose(notices, &now) == &notices[NOTICE_LIFECYCLE], "lifecycle before all");
 	now = (struct drain){.phase = DRAIN_DRAINED, .key = "lifecycle Terminated"};

@@ -154,6 +154,18 @@ static const struct {
 		"maintenance a 01 Jan 2026 12:01:00 GMT",
 		"scheduled maintenance: system-reboot not before 01 Jan 2026 12:01:00 GMT",
 		NOON + 60, "" },
+	{ "one that is to come before one that is late", NOTICE_MAINTENANCE,
+		"[" EVENT("01 Jan 2026 11:59:00 GMT", ID("a")) ", "
+		EVENT("01 Jan 2026 12:01:00 GMT", ID("b")) "]", &usual, 0, NOTICE_DRAIN,
+		"maintenance b 01 Jan 2026 12:01:00 GMT",
+		"scheduled maintenance: system-reboot not before 01 Jan 2026 12:01:00 GMT",
+		NOON + 60, "" },
+	{ "whatever their order", NOTICE_MAINTENANCE,
+		"[" EVENT("01 Jan 2026 12:01:00 GMT", ID("b")) ", "
+		EVENT("01 Jan 2026 11:59:00 GMT", ID("a")) "]", &usual, 0, NOTICE_DRAIN,
+		"maintenance b 01 Jan 2026 12:01:00 GMT",
+		"scheduled maintenance: system-reboot not before 01 Jan 2026 12:01:00 GMT",
+		NOON + 60, "" },
 	{ "one that is late has begun", NOTICE_MAINTENANCE,
 		"[" EVENT("01 Jan 2026 11:59:00 GMT", ID("a")) "]", &usual, 0, NOTICE_DRAIN,
 		"maintenance a 01 Jan 2026 11:59:00 GMT",

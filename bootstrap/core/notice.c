@@ -138,8 +138,15 @@ static int parse_rebalance(const char *text, struct notice_moment when,
 
 /* -- scheduled events -- */
 
+/* The earliest one to come before all whose time is over: they may have happened. */
+static bool comes_first(time_t begin, const struct notice *other, time_t now)
+{
+	return other->verdict == NOTICE_NOTHING ||
+	       (begin >= now && (other->at < now || begin < other->at));
+}
+
 /* [{"NotBefore": "21 Jan 2019 09:00:43 GMT", "Code": "system-reboot", "EventId":
- * "instance-event-…", "State": "active", …}, …]; the earliest active one counts. */
+ * "instance-event-…", "State": "active", …}, …]; of those that are active one counts. */
 static int parse_maintenance(const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *notice)
 {
@@ -167,7 +174,7 @@ static int parse_maintenance(const char *text, struct notice_moment when,
 		begin = timegm(&tm);
 		if (!config->maintenance || strcmp(state, "active") != 0 ||
 			begin - lead > when.now || begin < when.booted ||
-			(notice->verdict != NOTICE_NOTHING && begin >= notice->at))
+			!comes_first(begin, notice, when.now))
 			continue;
 		snprintf(key, sizeof key, "maintenance %.64s %.32s", id, before);
 		snprintf(reason, sizeof reason, "scheduled maintenance: %.64s not before %.32s",
