@@ -107,7 +107,9 @@ void agent_on_state(void *userdata)
 	for (size_t i = 0; state && i < state->n_items; i++) {
 		const struct state_item *item = &state->items[i];
 
-		if (item->kind == STATE_APP && item->health[0] && watch_health(agent, item) < 0)
+		/* One that waits to run begins anew then: what it said before counts no more. */
+		if (item->kind == STATE_APP && item->health[0] && item->status != STATE_WAITING &&
+			watch_health(agent, item) < 0)
 			log_error("app %s: its health cannot be asked for", item->name);
 	}
 	if (agent->health)

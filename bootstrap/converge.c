@@ -16,6 +16,7 @@
 #include "show.h"
 
 #define TIMEOUT_DEFAULT (120ull * 1000000)
+#define TIMEOUT_LEAST   (5ull * 1000000)
 #define SECOND          1000000ull
 #define CLEAR_LINE      "\r\033[K" /* progress is written over */
 
@@ -80,7 +81,8 @@ static int canonical_device(struct options *options, char *buffer, struct err *e
 }
 
 /* What cannot be planned (yet): for /instance and `status`, which are to say why. */
-static void tell_state(const struct options *options, enum state_status status, const char *reason)
+static void tell_state(const struct options *options, enum state_status status, const char *reason,
+	struct metadata *metadata)
 {
 	struct state *state = calloc(1, sizeof *state);
 	struct err err;
@@ -89,6 +91,7 @@ static void tell_state(const struct options *options, enum state_status status, 
 		return;
 	state->settled = status == STATE_FAILED;
 	state->updated = time(NULL);
+	state->metadata = metadata;
 	state->n_items = 1;
 	state->items[0] = (struct state_item){
 		.kind = STATE_BOOTSTRAP, .name = "bootstrap", .required = true, .status = status};
@@ -96,6 +99,17 @@ static void tell_state(const struct options *options, enum state_status status, 
 	if (state_write(state, options->state, &err) < 0)
 		log_error("%s", err.text);
 	free(state);
+}
+
+/* With whose failure it is: the agent tells others who wait for this instance. */
+static void tell_failed(const struct options *options, struct service *service, const char *reason)
+{
+	_cleanup_(metadata_free_p) struct metadata *metadata = NULL;
+	struct err err;
+
+	if (metadata_wait(service->event, service->imds, TIMEOUT_LEAST, &metadata, &err) < 0)
+		log_warning("%s", err.text);
+	tell_state(options, STATE_FAILED, reason, metadata);
 }
 
 /* Who waits for user-data. */
@@ -112,7 +126,7 @@ static int on_waiting(sd_event_source *timer, uint64_t usec, void *userdata)
 
 	if (!imds_trouble(waiting->service->imds, &words))
 		err_set(&words, 0, "the metadata service has not answered yet");
-	tell_state(waiting->options, STATE_WAITING, words.text);
+	tell_state(waiting->options, STATE_WAITING, words.text, NULL);
 	(void)sd_event_source_set_time(timer, usec + SECOND);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
@@ -164,7 +178,7 @@ static int complete_config(const struct options *options, struct service *servic
 		r = -EBADMSG;
 	}
 	if (r < 0) {
-		tell_state(options, STATE_FAILED, words.text);
+		tell_failed(options, service, words.text);
 		return 1;
 	}
 	if (complete) {
@@ -174,11 +188,14 @@ static int complete_config(const struct options *options, struct service *servic
 	return config_layer_write(options->state, &layer, err);
 }
 
+/* For what comes after user-data; who this instance is, is asked for in any case. */
 static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
 {
-	uint64_t spent = clock_boot() - began;
+	uint64_t spent = clock_boot() - began,
+		 least = timeout_usec < TIMEOUT_LEAST ? timeout_usec : TIMEOUT_LEAST,
+		 left = spent < timeout_usec ? timeout_usec - spent : 0;
 
-	return spent < timeout_usec ? timeout_usec - spent : 0;
+	return left > least ? left : least;
 }
 
 /* 1: a bad configuration. */

@@ -25,8 +25,8 @@ static inline struct service service_begin(void)
 
 static inline void service_end(struct service *service)
 {
-	must(fake_http_pending() == 0);
 	imds_free(service->imds);
+	must(fake_http_pending() == 0); /* one for a token may have been under way until now */
 	http_free(service->http);
 	(void)sd_event_unref(service->event);
 }

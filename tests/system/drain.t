@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+time.sleep(float(os.environ.get("DELAY", 0)))
 Server(("", int(os.environ["PORT"])), Handler).serve_forever()
 END
 
@@ -391,6 +392,27 @@ is "with --requested nobody gives another reason" "$status" 2
 run drain --reason "$(printf '\377')"
 is "and a reason is text" "$status" 2
 is "the app runs on" "$(app_state)" runs
+
+# -- back in rotation --
+
+agent_stop
+configure 1s 0s "env.DELAY = 2"
+sed -i 's/^interval = .*/interval = 5s/' "$conf"
+run --imds-timeout 0.3 apply
+agent_start
+wait_for 9 code_is /instance 200
+drain
+run --imds-timeout 0.3 undrain &
+early=''
+for _ in {1..99}; do
+	runs && break
+	code_is /instance 200 && ! runs && early=200
+	sleep 0.05
+done
+wait $!
+wait_for 9 code_is /instance 200
+is "an instance is in rotation again when its app answers, and not before" \
+	"$early $(code /instance)" " 200"
 
 agent_stop
 app_stop

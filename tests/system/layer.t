@@ -105,6 +105,9 @@ agent_start_at() { # the agent with a listen address of its own
 agent_start_at
 is "/instance does not say \"starting\" for ever" "$(code /instance)" 503
 like "it says what is wrong" "$(check_reason bootstrap)" "user-data:6: "
+is "and whose fault it is: who waits for this instance can be told" \
+	"$(jq -r '.identity.instanceId, .phase' "$state/state.json" | xargs)" \
+	"$(get /instance | jq -r .instanceId) settled"
 printf '#instanced\n[index]\ntitle = x\n' | gzip | head -c 30 | layer
 run apply
 is "user-data that is cut off is an error" "$status" 2
