@@ -7,8 +7,8 @@
  *
  * Runs PROGRAM. When it or a child of its is about to make the N-th CALL on PATH (a pattern), it is
  * stopped, COMMAND is run by a shell, and it goes on. CALL is of the table below, or "any" of it;
- *of io_submit all count. Prints the call that it was at; exits with 98 when there was none, or else
- * as PROGRAM does.
+ * of io_submit all count. Prints the call that it was at, or all if N is 0; exits with 98 when there
+ * was none, or else as PROGRAM does.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -147,9 +147,10 @@ static unsigned int watch(int listener, const char *from, char **argv)
 		name = call_of(&wait, from ? from : argv[1], argv[2]);
 		if (from && name)
 			from = name = NULL;
-		if (name && at == 0)
+		count += name != NULL;
+		if (name && (at == 0 || count == at))
 			fprintf(stderr, "%s\n", name);
-		if (name && ++count == at && system(argv[4]) != 0)
+		if (name && count == at && system(argv[4]) != 0)
 			die(argv[4]);
 		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 	}
