@@ -26,14 +26,14 @@ static void check_line(const char *text)
 
 static size_t depth_of(const json_t *json)
 {
-	size_t deepest = 0, i;
+	size_t deepest = 0, depth, i;
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)json, key, value)
-		deepest = depth_of(value) > deepest ? depth_of(value) : deepest;
+		deepest = (depth = depth_of(value)) > deepest ? depth : deepest;
 	json_array_foreach (json, i, value)
-		deepest = depth_of(value) > deepest ? depth_of(value) : deepest;
+		deepest = (depth = depth_of(value)) > deepest ? depth : deepest;
 	return deepest + 1;
 }
 
