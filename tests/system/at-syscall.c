@@ -7,8 +7,8 @@
  *
  * Runs PROGRAM. When it or a child of its is about to make the N-th CALL on PATH (a pattern), it is
  * stopped, COMMAND is run by a shell, and it goes on. CALL is of the table below, or "any" of it;
- * of io_submit all count. Prints the call that it was at, or all if N is 0; exits with 98 when there
- * was none, or else as PROGRAM does.
+ * of io_submit all count. Prints the call that it was at, or all if N is 0; exits with 98 when
+ * there was none, or else as PROGRAM does.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
