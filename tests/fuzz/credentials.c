@@ -16,9 +16,9 @@
 
 static int ask(struct credentials **ret_credentials, struct err *err)
 {
-	struct service service = service_begin();
+	struct service service = service_begin(60 * 1000000ull);
 	int r = credentials_wait(
-		service.event, service.imds, SERVICE_PATIENCE, ret_credentials, err);
+		service.event, service.imds, service.patience, ret_credentials, err);
 
 	service_end(&service);
 	return r;

@@ -16,8 +16,8 @@
 
 static int collect(struct metadata **ret_metadata, struct err *err)
 {
-	struct service service = service_begin();
-	int r = metadata_wait(service.event, service.imds, ONE_ATTEMPT, ret_metadata, err);
+	struct service service = service_begin(ONE_ATTEMPT);
+	int r = metadata_wait(service.event, service.imds, service.patience, ret_metadata, err);
 
 	service_end(&service);
 	return r;
