@@ -3,12 +3,14 @@
  * at-syscall: does something at a moment of a program's run that is named by a system call; for
  * blank-changed.t.
  *
- *	at-syscall CALL PATH N COMMAND PROGRAM [ARGUMENT]...
+ *	at-syscall [--from FIRST] CALL PATH N COMMAND PROGRAM [ARGUMENT]...
  *
  * Runs PROGRAM. When it or a child of its is about to make the N-th CALL on PATH (a pattern), it is
  * stopped, COMMAND is run by a shell, and it goes on. CALL is of the table below, or "any" of it;
- * of io_submit all count. Prints the call that it was at, or all if N is 0; exits with 98 when
- * there was none, or else as PROGRAM does.
+ * of io_submit all count. With --from those count that come after the first call FIRST, of the
+ * thread that made it: the others are not stopped, and would not wait for what it does next. Prints
+ * the call that it was at, or all if N is 0; exits with 98 when there was none, or else as PROGRAM
+ * does.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -135,6 +137,7 @@ static unsigned int watch(int listener, const char *from, char **argv)
 {
 	unsigned int at = (unsigned int)atoi(argv[3]), count = 0;
 	struct pollfd events = {.fd = listener, .events = POLLIN};
+	__u32 only = 0; /* the thread that counts */
 
 	while (poll(&events, 1, -1) > 0 && !(events.revents & POLLHUP)) {
 		struct seccomp_notif wait = {0};
@@ -145,8 +148,12 @@ static unsigned int watch(int listener, const char *from, char **argv)
 			continue; /* it was killed meanwhile */
 		answer.id = wait.id;
 		name = call_of(&wait, from ? from : argv[1], argv[2]);
-		if (from && name)
+		if (from && name) {
+			only = wait.pid;
 			from = name = NULL;
+		}
+		if (only && wait.pid != only)
+			name = NULL;
 		count += name != NULL;
 		if (name && (at == 0 || count == at))
 			fprintf(stderr, "%s\n", name);
