@@ -79,18 +79,29 @@ static uint64_t ask_again(const struct lifecycle_facts *facts)
 
 /* -- one rule an action: from when on it is due -- */
 
-/* The target group of which this is to be said next: a refusal by one is no affair of others. */
+/* What is due `at`, after failures. */
+static uint64_t not_before(
+	const struct lifecycle_facts *facts, enum lifecycle_action action, size_t i, uint64_t at)
+{
+	uint64_t least = facts->not_before[action][i];
+
+	return at < least ? least : at;
+}
+
+/* The target group of which this is to be said next. */
 static uint64_t due_target(
 	const struct lifecycle_facts *facts, bool deregistered, struct lifecycle_step *step)
 {
 	uint64_t due = NEVER;
 
-	for (size_t i = 0; i < facts->config->target_groups.n; i++)
-		if (facts->deregistered[i] == deregistered && !facts->stranger[i] &&
-			facts->target_not_before[i] < due) {
-			due = facts->target_not_before[i];
-			step->index = i;
-		}
+	for (size_t i = 0; i < facts->config->target_groups.n; i++) {
+		uint64_t at = not_before(facts, step->action, i, 0);
+
+		if (facts->deregistered[i] != deregistered || facts->stranger[i] || at >= due)
+			continue;
+		due = at;
+		step->index = i;
+	}
 	return due;
 }
 
@@ -177,28 +188,39 @@ static bool waiting_hook(const struct lifecycle_facts *facts, size_t *i)
 /* Its target groups are told first, if they can be. */
 static bool has_left(const struct lifecycle_facts *facts)
 {
-	struct lifecycle_step step;
+	struct lifecycle_step step = {.action = LIFECYCLE_DEREGISTER};
 
 	return facts->phase == DRAIN_DRAINED && due_deregister(facts, &step) > facts->now;
 }
 
-static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+static uint64_t complete_at(const struct lifecycle_facts *facts, bool launching, bool good)
 {
-	bool launching;
-	size_t i = 0;
-
-	if (!waiting_hook(facts, &i))
-		return NEVER;
-	step->index = i;
-	launching = facts->hooks.items[i].launching || returns(facts);
-	step->good = !launching || status_serves(facts->verdict);
 	if (!launching)
 		return has_left(facts) ? 0 : NEVER;
 	if (facts->leaving)
 		return NEVER;
-	if (step->good)
+	if (good)
 		return 0;
 	return facts->config->abandon ? failed_at(facts) : NEVER;
+}
+
+static uint64_t due_complete(const struct lifecycle_facts *facts, struct lifecycle_step *step)
+{
+	uint64_t due = NEVER;
+
+	for (size_t i = 0; waiting_hook(facts, &i); i++) {
+		bool launching = facts->hooks.items[i].launching || returns(facts);
+		bool good = !launching || status_serves(facts->verdict);
+		uint64_t at =
+			not_before(facts, step->action, i, complete_at(facts, launching, good));
+
+		if (at >= due)
+			continue;
+		due = at;
+		step->index = i;
+		step->good = good;
+	}
+	return due;
 }
 
 /* At half of the timeout; at once when nobody knows how much of it has gone. */
@@ -223,7 +245,7 @@ static uint64_t due_heartbeat(const struct lifecycle_facts *facts, struct lifecy
 	for (size_t i = 0; waiting_hook(facts, &i); i++) {
 		bool launching = facts->hooks.items[i].launching || returns(facts);
 		bool idle = facts->phase == DRAIN_NONE || facts->phase == DRAIN_UNDRAINED;
-		uint64_t at = due_beat(facts, i);
+		uint64_t at = not_before(facts, step->action, i, due_beat(facts, i));
 
 		if (!launching && idle && facts->progress[i].beats >= LIFECYCLE_IDLE_BEATS)
 			continue;
@@ -271,8 +293,7 @@ struct lifecycle_step lifecycle_next(const struct lifecycle_facts *facts)
 		struct lifecycle_step step = {.action = rules[i].action};
 		uint64_t due = rules[i].due(facts, &step);
 
-		if (due != NEVER && due < facts->not_before[step.action])
-			due = facts->not_before[step.action];
+		due = not_before(facts, step.action, step.index, due);
 		if (due <= facts->now)
 			return step;
 		if (due < nothing.until)
@@ -293,7 +314,7 @@ uint64_t lifecycle_spread(const char *instance_id)
 
 uint64_t lifecycle_retry(unsigned failures, bool refused, uint32_t random)
 {
-	uint64_t wait = (refused ? 300 : 5) * SECOND, most = (refused ? 3600 : 300) * SECOND;
+	uint64_t wait = (refused ? 30 : 5) * SECOND, most = (refused ? 3600 : 300) * SECOND;
 
 	for (unsigned i = 1; i < failures && wait < most; i++)
 		wait *= 2;

@@ -39,6 +39,10 @@
 /* How often a termination is prolonged while root does not begin to drain. */
 #define LIFECYCLE_IDLE_BEATS 2
 
+/* Of target groups and of hooks. */
+#define LIFECYCLE_INDEXES CONFIG_LIST_MAX
+_Static_assert(LIFECYCLE_INDEXES >= AUTOSCALING_HOOKS_MAX, "each hook has an index");
+
 enum lifecycle_action {
 	LIFECYCLE_NOTHING,
 	LIFECYCLE_DEREGISTER, /* from target group `index` */
@@ -95,9 +99,8 @@ struct lifecycle_facts {
 
 	bool stacked; /* tagged as part of a CloudFormation stack */
 
-	/* After failures: lifecycle_retry(). Of target groups each has its own. */
-	uint64_t not_before[LIFECYCLE_ACTIONS];
-	uint64_t target_not_before[CONFIG_LIST_MAX];
+	/* After failures: lifecycle_retry(). By `index`: one refusal is no affair of others. */
+	uint64_t not_before[LIFECYCLE_ACTIONS][LIFECYCLE_INDEXES];
 };
 
 struct lifecycle_step {
@@ -115,7 +118,7 @@ uint64_t lifecycle_spread(const char *instance_id);
 
 /*
  * How long to let an action be after failure number `failures` (1 is the first) in a row: from 5 s
- * to 5 min; after one that only a person can mend (`refused`), from 5 min to an hour. A quarter of
- * it is at random (`random`: any 32 bits).
+ * to 5 min; after one that a person has to mend, or a role that is new everywhere (`refused`), from
+ * 30 s to an hour. A quarter of it is at random (`random`: any 32 bits).
  */
 uint64_t lifecycle_retry(unsigned failures, bool refused, uint32_t random);

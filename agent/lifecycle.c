@@ -40,7 +40,7 @@ struct lifecycle {
 	struct aws_call *call; /* which does `step` */
 	struct lifecycle_step step;
 	bool stale; /* the target changed during the call: what it says is about before */
-	unsigned failures[LIFECYCLE_ACTIONS];
+	unsigned failures[LIFECYCLE_ACTIONS][LIFECYCLE_INDEXES];
 	sd_event_source *next, *request;
 };
 
@@ -89,15 +89,15 @@ static void keep(struct lifecycle *lifecycle)
 static void note_failure(struct lifecycle *lifecycle, int result, const char *words)
 {
 	enum lifecycle_action action = lifecycle->step.action;
+	size_t i = lifecycle->step.index;
 	bool refused = result == -EACCES || result == -ENOENT || result == -EINVAL;
+	unsigned failures = ++lifecycle->failures[action][i];
 
 	/* Said once: what is refused is tried again, but rarely. */
-	if (lifecycle->failures[action]++ == 0)
+	if (failures == 1)
 		say(lifecycle, LOG_WARNING, "%s", words);
-	*(action == LIFECYCLE_DEREGISTER || action == LIFECYCLE_REGISTER
-			? &lifecycle->facts.target_not_before[lifecycle->step.index]
-			: &lifecycle->facts.not_before[action]) =
-		clock_boot() + lifecycle_retry(lifecycle->failures[action], refused, random_bits());
+	lifecycle->facts.not_before[action][i] =
+		clock_boot() + lifecycle_retry(failures, refused, random_bits());
 }
 
 static void on_answer(const struct aws_answer *answer, void *userdata)
@@ -121,7 +121,7 @@ static void on_answer(const struct aws_answer *answer, void *userdata)
 		note_failure(lifecycle, r, words.text);
 		return;
 	}
-	lifecycle->failures[action] = 0;
+	lifecycle->failures[action][lifecycle->step.index] = 0;
 	if (words.text[0])
 		say(lifecycle, LOG_NOTICE, "%s", words.text);
 	if (lifecycle_call_is_kept(action))
@@ -211,8 +211,8 @@ static void note_target(struct lifecycle *lifecycle)
 	facts->hooks_known = false;
 	for (int action = 0; action < LIFECYCLE_ACTIONS; action++)
 		if (lifecycle_call_is_of_target((enum lifecycle_action)action)) {
-			facts->not_before[action] = 0;
-			lifecycle->failures[action] = 0;
+			memset(facts->not_before[action], 0, sizeof facts->not_before[action]);
+			memset(lifecycle->failures[action], 0, sizeof lifecycle->failures[action]);
 		}
 	lifecycle->stale = true;
 	if (!facts->target[0] && !facts->tagged)

@@ -359,7 +359,7 @@ static void test_targets(void)
 	facts.phase = DRAIN_DRAINED;
 	facts.deregistered[0] = true;
 	does(DEREGISTER, 1, false, "deregistering comes before completing");
-	facts.target_not_before[1] = NOW + 60 * SECOND;
+	facts.not_before[LIFECYCLE_DEREGISTER][1] = NOW + 60 * SECOND;
 	does(COMPLETE, 1, true, "and does not hold it up when it fails");
 	facts.deregistered[0] = false;
 	does(DEREGISTER, 0, false, "nor another target group");
@@ -447,16 +447,27 @@ static void test_failures(void)
 {
 	launching();
 	facts.verdict = STATUS_READY;
-	facts.not_before[LIFECYCLE_COMPLETE] = NOW + 5 * SECOND;
+	facts.not_before[LIFECYCLE_COMPLETE][0] = NOW + 5 * SECOND;
 	rests(NOW + 5 * SECOND, "what failed is let be for a while");
 	facts.now = NOW + 5 * SECOND;
 	does(COMPLETE, 0, true, "and then tried again");
+	facts.now = NOW;
+	facts.hooks.items[2] = hook("launch too", true, 60);
+	facts.hooks.n = 3;
+	does(COMPLETE, 2, true, "one that fails does not hold up another hook");
+	facts.not_before[LIFECYCLE_COMPLETE][2] = NOW + 4 * SECOND;
+	facts.progress[2] = facts.progress[0];
+	rests(NOW + 4 * SECOND, "the first of those that failed is next");
+	facts.verdict = STATUS_STARTING;
+	facts.progress[0].beat = facts.progress[2].beat = NOW - 40 * SECOND;
+	facts.not_before[LIFECYCLE_HEARTBEAT][0] = NOW + 5 * SECOND;
+	does(HEARTBEAT, 2, false, "nor does it keep others from being prolonged");
 	is_int((int)(lifecycle_retry(1, false, 0) / SECOND), 5, "5 s after the first failure");
 	is_int((int)(lifecycle_retry(3, false, 0) / SECOND), 20, "20 s after the third");
 	is_int((int)(lifecycle_retry(100, false, 0) / SECOND), 300, "5 min at most");
-	is_int((int)(lifecycle_retry(1, true, 0) / SECOND), 300, "what is refused: 5 min");
+	is_int((int)(lifecycle_retry(1, true, 0) / SECOND), 30, "what is refused: 30 s");
 	is_int((int)(lifecycle_retry(100, true, 0) / SECOND), 3600, "an hour at most");
-	is_int((int)(lifecycle_retry(1, true, UINT32_MAX) / SECOND), 225, "a quarter at random");
+	is_int((int)(lifecycle_retry(5, true, UINT32_MAX) / SECOND), 360, "a quarter at random");
 }
 
 static void test_spread(void)
