@@ -11,6 +11,8 @@
 #define SECOND 1000000ull
 /* Before scheduled maintenance begins: the drain itself, apps that stop, drain.d. */
 #define MAINTENANCE_MARGIN 120 /* seconds */
+/* Who is still there so long after the time of a hibernation has come back from it. */
+#define HIBERNATE_MAX 300 /* seconds */
 
 const struct notice_source notice_sources[NOTICE_KINDS] = {
 	[NOTICE_LIFECYCLE] = {"lifecycle", "meta-data/autoscaling/target-lifecycle-state",
@@ -93,7 +95,10 @@ static int parse_iso_time(const char *text, time_t *ret_time)
 	return 0;
 }
 
-/* {"action": "terminate" | "stop" | "hibernate", "time": "2017-09-18T08:22:00Z"} */
+/*
+ * {"action": "terminate" | "stop" | "hibernate", "time": "2017-09-18T08:22:00Z"}. Who hibernates
+ * goes on where it was, with its apps; the notice may be there still.
+ */
 static int parse_spot(const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *notice)
 {
@@ -102,13 +107,16 @@ static int parse_spot(const char *text, struct notice_moment when,
 	char key[NOTICE_KEY_MAX], reason[NOTICE_REASON_MAX];
 	int r = -EBADMSG;
 
-	(void)when, (void)config;
+	(void)config;
 	if (json_unpack(json, "{s:s, s:s}", "action", &action, "time", &time) == 0)
 		r = is_word(action) ? parse_iso_time(time, &notice->at) : -EBADMSG;
 	if (r == 0) {
 		snprintf(key, sizeof key, "spot %.32s %.32s", action, time);
 		snprintf(reason, sizeof reason, "Spot interruption: %.32s at %.32s", action, time);
-		say(notice, NOTICE_DRAIN, key, reason);
+		if (strcmp(action, "hibernate") != 0)
+			say(notice, NOTICE_DRAIN, key, reason);
+		else if (when.now < notice->at + HIBERNATE_MAX)
+			say(notice, NOTICE_ASIDE, key, reason);
 	}
 	json_decref(json);
 	return r;
