@@ -43,6 +43,7 @@ struct kept {
 	struct config *config;      /* that it is about; NULL: to be read */
 	struct config_layer user_data;
 	struct health_memory health;
+	struct notice notices[NOTICE_KINDS];
 };
 
 struct agent {

@@ -30,6 +30,7 @@ struct lifecycle {
 	void *userdata;
 
 	struct notices *notices; /* NULL until it is known which instance this is */
+	struct notice *standing; /* the caller's; NOTICE_KINDS of them */
 	struct drain drain;
 	struct rotation rotation;
 	bool requested, run_missing;
@@ -43,8 +44,6 @@ struct lifecycle {
 	unsigned failures[LIFECYCLE_ACTIONS][LIFECYCLE_INDEXES];
 	sd_event_source *next, *request;
 };
-
-static const struct notice no_notices[NOTICE_KINDS];
 
 __attribute__((format(printf, 3, 4))) static void say(
 	struct lifecycle *lifecycle, int level, const char *format, ...)
@@ -197,7 +196,7 @@ static void note_request(struct lifecycle *lifecycle)
 /* What was heard is about the way to the target before. */
 static void note_target(struct lifecycle *lifecycle)
 {
-	const struct notice *notice = &notices_standing(lifecycle->notices)[NOTICE_LIFECYCLE];
+	const struct notice *notice = &lifecycle->standing[NOTICE_LIFECYCLE];
 	struct lifecycle_facts *facts = &lifecycle->facts;
 
 	if (!notices_known(lifecycle->notices, NOTICE_LIFECYCLE) ||
@@ -223,9 +222,7 @@ static void note_rotation(struct lifecycle *lifecycle)
 {
 	struct rotation before = lifecycle->rotation;
 
-	rotation_decide(&lifecycle->drain,
-		lifecycle->notices ? notices_standing(lifecycle->notices) : no_notices,
-		&lifecycle->rotation);
+	rotation_decide(&lifecycle->drain, lifecycle->standing, &lifecycle->rotation);
 	lifecycle->facts.leaving = lifecycle->rotation.leaving;
 	if (!lifecycle->facts.leaving) /* the next drain asks anew */
 		memset(lifecycle->facts.stranger, false, sizeof lifecycle->facts.stranger);
@@ -291,8 +288,8 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 			"the metadata service shows no tags of a CloudFormation stack: nothing is "
 			"signalled");
 	r = notices_new(lifecycle->event, lifecycle->imds,
-		life_cycle && strcmp(life_cycle, "spot") == 0, &config->lifecycle, on_notices,
-		on_trouble, lifecycle, &lifecycle->notices);
+		life_cycle && strcmp(life_cycle, "spot") == 0, &config->lifecycle,
+		lifecycle->standing, on_notices, on_trouble, lifecycle, &lifecycle->notices);
 	if (r < 0)
 		say(lifecycle, LOG_ERR, "notices cannot be watched: %s", strerror(-r));
 }
@@ -351,8 +348,8 @@ struct notices_count lifecycle_notices_counted(
 /* -- beginning and end -- */
 
 int lifecycle_new(sd_event *event, struct imds *imds, struct aws *aws, const struct config *config,
-	const char *run, const struct lifecycle_events *events, void *userdata,
-	struct lifecycle **ret_lifecycle)
+	const char *run, struct notice standing[static NOTICE_KINDS],
+	const struct lifecycle_events *events, void *userdata, struct lifecycle **ret_lifecycle)
 {
 	_cleanup_(lifecycle_free_p) struct lifecycle *lifecycle = calloc(1, sizeof *lifecycle);
 	int r;
@@ -364,6 +361,7 @@ int lifecycle_new(sd_event *event, struct imds *imds, struct aws *aws, const str
 		.aws = aws,
 		.config = config,
 		.run = run,
+		.standing = standing,
 		.events = *events,
 		.userdata = userdata,
 		.facts = {.config = &config->lifecycle, .verdict = STATUS_STARTING}};

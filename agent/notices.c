@@ -29,7 +29,7 @@ struct notices {
 	void *userdata;
 	unsigned troubled; /* sources that failed so often */
 	struct source sources[NOTICE_KINDS];
-	struct notice standing[NOTICE_KINDS];
+	struct notice *standing; /* the caller's */
 };
 
 static bool same(const struct notice *a, const struct notice *b)
@@ -138,8 +138,9 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 }
 
 int notices_new(sd_event *event, struct imds *imds, bool spot,
-	const struct config_lifecycle *config, notices_changed changed, notices_trouble trouble,
-	void *userdata, struct notices **ret_notices)
+	const struct config_lifecycle *config, struct notice standing[static NOTICE_KINDS],
+	notices_changed changed, notices_trouble trouble, void *userdata,
+	struct notices **ret_notices)
 {
 	_cleanup_(notices_free_p) struct notices *notices = calloc(1, sizeof *notices);
 
@@ -149,7 +150,8 @@ int notices_new(sd_event *event, struct imds *imds, bool spot,
 		.config = config,
 		.changed = changed,
 		.trouble = trouble,
-		.userdata = userdata};
+		.userdata = userdata,
+		.standing = standing};
 	for (int kind = 0; kind < NOTICE_KINDS; kind++) {
 		struct source *source = &notices->sources[kind];
 		int r;
@@ -176,11 +178,6 @@ struct notices *notices_free(struct notices *notices)
 	}
 	free(notices);
 	return NULL;
-}
-
-const struct notice *notices_standing(const struct notices *notices)
-{
-	return notices->standing;
 }
 
 bool notices_known(const struct notices *notices, enum notice_kind kind)

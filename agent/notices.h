@@ -35,18 +35,17 @@ struct notices_count {
 };
 
 /*
- * Begins to ask. `config` and `imds` stay the caller's and must outlive it. Sources that only a
- * Spot Instance has are left alone unless `spot`.
+ * Begins to ask. `config`, `imds` and `standing` stay the caller's and must outlive it. `standing`
+ * is what stands, by kind: as it is at the beginning until a source has answered. Sources that only
+ * a Spot Instance has are left alone unless `spot`.
  */
 int notices_new(sd_event *event, struct imds *imds, bool spot,
-	const struct config_lifecycle *config, notices_changed changed, notices_trouble trouble,
-	void *userdata, struct notices **ret_notices);
+	const struct config_lifecycle *config, struct notice standing[static NOTICE_KINDS],
+	notices_changed changed, notices_trouble trouble, void *userdata,
+	struct notices **ret_notices);
 
 /* Before imds_free(). */
 struct notices *notices_free(struct notices *notices);
-
-/* What stands, by kind; NOTICE_NOTHING where nothing is known yet. */
-const struct notice *notices_standing(const struct notices *notices);
 
 /* Whether this source, or each that is watched, has answered at least once. */
 bool notices_known(const struct notices *notices, enum notice_kind kind);

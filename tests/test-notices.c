@@ -18,6 +18,7 @@ struct stage {
 	struct http *http;
 	struct imds *imds;
 	struct notices *notices;
+	struct notice standing[NOTICE_KINDS];
 	int changes, troubles, reliefs;
 	char words[256];
 };
@@ -46,12 +47,12 @@ static void turn(sd_event *event, uint64_t usec)
 
 static struct stage *begin(struct stage *stage, bool spot)
 {
-	*stage = (struct stage){0};
+	stage->changes = stage->troubles = stage->reliefs = 0;
 	(void)sd_event_new(&stage->event);
 	(void)http_new(stage->event, &stage->http);
 	(void)imds_new(stage->event, stage->http, "http://imds", &stage->imds);
-	is_int(notices_new(stage->event, stage->imds, spot, &config, on_change, on_trouble, stage,
-		       &stage->notices),
+	is_int(notices_new(stage->event, stage->imds, spot, &config, stage->standing, on_change,
+		       on_trouble, stage, &stage->notices),
 		0, "notices are watched");
 	turn(stage->event, NOTICES_START_USEC + 250000); /* as long as the first questions take */
 	return stage;
@@ -68,12 +69,12 @@ static void end(struct stage *stage)
 
 static const struct notice *standing(const struct stage *stage, enum notice_kind kind)
 {
-	return &notices_standing(stage->notices)[kind];
+	return &stage->standing[kind];
 }
 
 static void test_on_demand(void)
 {
-	struct stage stage;
+	struct stage stage = {0};
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
@@ -96,7 +97,7 @@ static void test_on_demand(void)
 
 static void test_failures(void)
 {
-	struct stage stage;
+	struct stage stage = {0};
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.url = "target-lifecycle-state", .status = 200, .body = "<html>"},
@@ -124,10 +125,34 @@ static void test_failures(void)
 	is_int(stage.changes, 0, "nor does an end in the middle of questions");
 }
 
+/* As over a reload. */
+static void test_again(void)
+{
+	struct stage stage = {0};
+
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
+		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
+		{.status = 404});
+	begin(&stage, false);
+	end(&stage);
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
+	begin(&stage, false);
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_ASIDE,
+		"what stood goes on standing for who comes after");
+	ok(!notices_known(stage.notices, NOTICE_LIFECYCLE), "though it has not been heard");
+	end(&stage);
+	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, IT_IS, {.status = 404});
+	begin(&stage, false);
+	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_NOTHING,
+		"until there is an answer");
+	ok(notices_known(stage.notices, NOTICE_LIFECYCLE), "which is heard");
+	end(&stage);
+}
+
 /* A Spot Instance has four sources, of which three are asked every 5 s. */
 static void test_trouble(void)
 {
-	struct stage stage;
+	struct stage stage = {0};
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.times = 7, .status = 200, .body = "<html>"},
@@ -178,6 +203,7 @@ int main(void)
 {
 	test_on_demand();
 	test_failures();
+	test_again();
 	test_trouble();
 	test_interval();
 	return done_testing();

@@ -302,6 +302,10 @@ wait_for 12 eval '[ "$(grep -c "target-lifecycle-state.* 500" "$at/imds.log")" -
 is "a metadata service that fails for some polls changes nothing" \
 	"$(code /instance) $(check_reason rotation)" \
 	"503 warn: the target lifecycle state is Standby"
+kill -HUP "${agents[aside]}"
+is "nor does a reload meanwhile, at any moment" \
+	"$(for _ in {1..50}; do code /instance && echo; sleep 0.02; done | sort -u) \
+$(said "reading the configuration again")" "503 1"
 rm "$tree/.faults"
 wait_for 7 status_is ready
 is "and when it answers again, the instance is back" "$(code /instance)" 200
