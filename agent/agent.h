@@ -32,7 +32,8 @@
 
 struct places {
 	const char *config, *state, *run;
-	const char *imds; /* NULL: the service's own addresses */
+	const char *lasting; /* NULL: `run` */
+	const char *imds;    /* NULL: the service's own addresses */
 	bool config_given;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lifecycle-kept: the little that was done and cannot be asked for again, over a restart of the
- * agent: RUN/lifecycle.json, its own.
+ * agent, or of the instance: lifecycle.json in a directory of its own.
  *
- *	{ "deregistered": ["arn:…"], "signalled": true, "replaced": 61000000 }
+ *	{ "instanceId": "i-…", "deregistered": ["arn:…"], "signalled": true, "replaced": 61000000 }
  */
 #pragma once
 
@@ -11,7 +11,13 @@
 
 #define LIFECYCLE_KEPT "lifecycle.json"
 
-/* Sets those facts. No file, or none of ours: nothing was done. */
-void lifecycle_kept_read(const char *run, struct lifecycle_facts *facts);
+/*
+ * Sets those facts. No file, none of ours, or another instance's, as in what was made from an
+ * image: nothing was done. When it was replaced is a time of the boot, and not later than
+ * facts->now.
+ */
+void lifecycle_kept_read(
+	const char *directory, const char *instance_id, struct lifecycle_facts *facts);
 
-int lifecycle_kept_write(const char *run, const struct lifecycle_facts *facts);
+int lifecycle_kept_write(
+	const char *directory, const char *instance_id, const struct lifecycle_facts *facts);

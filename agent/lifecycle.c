@@ -25,7 +25,7 @@ struct lifecycle {
 	struct imds *imds;
 	struct aws *aws;
 	const struct config *config;
-	const char *run;
+	const char *run, *lasting;
 	struct lifecycle_events events;
 	void *userdata;
 
@@ -33,7 +33,7 @@ struct lifecycle {
 	struct notice *standing; /* the caller's; NOTICE_KINDS of them */
 	struct drain drain;
 	struct rotation rotation;
-	bool requested, run_missing;
+	bool requested, run_missing, lasting_missing;
 
 	struct lifecycle_facts facts;
 	struct lifecycle_self self;
@@ -77,12 +77,13 @@ static void tell_group(struct lifecycle *lifecycle, const char *name)
 /* What was done is kept where it cannot be asked for. */
 static void keep(struct lifecycle *lifecycle)
 {
-	int r = lifecycle_kept_write(lifecycle->run, &lifecycle->facts);
+	int r = lifecycle_kept_write(
+		lifecycle->lasting, lifecycle->self.instance_id, &lifecycle->facts);
 
-	if (r < 0 && !lifecycle->run_missing)
+	if (r < 0 && !lifecycle->lasting_missing)
 		say(lifecycle, LOG_WARNING, "%s: %s: a restart forgets what was done",
-			lifecycle->run, strerror(-r));
-	lifecycle->run_missing |= r < 0;
+			lifecycle->lasting, strerror(-r));
+	lifecycle->lasting_missing |= r < 0;
 }
 
 static void note_failure(struct lifecycle *lifecycle, int result, const char *words)
@@ -280,7 +281,10 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 	facts->stacked = self->stack[0] && self->resource[0];
 	facts->tagged = group != NULL;
 	facts->wants_group = config->scaling.cloudwatch && !group && !config->scaling.group;
-	facts->first_ask = clock_boot() + lifecycle_spread(self->instance_id);
+	facts->now = clock_boot();
+	facts->first_ask = facts->now + lifecycle_spread(self->instance_id);
+	if (facts->identified)
+		lifecycle_kept_read(lifecycle->lasting, self->instance_id, facts);
 	if (group)
 		tell_group(lifecycle, group);
 	if (config->lifecycle.signal && !facts->stacked)
@@ -348,7 +352,7 @@ struct notices_count lifecycle_notices_counted(
 /* -- beginning and end -- */
 
 int lifecycle_new(sd_event *event, struct imds *imds, struct aws *aws, const struct config *config,
-	const char *run, struct notice standing[static NOTICE_KINDS],
+	const char *run, const char *lasting, struct notice standing[static NOTICE_KINDS],
 	const struct lifecycle_events *events, void *userdata, struct lifecycle **ret_lifecycle)
 {
 	_cleanup_(lifecycle_free_p) struct lifecycle *lifecycle = calloc(1, sizeof *lifecycle);
@@ -361,11 +365,11 @@ int lifecycle_new(sd_event *event, struct imds *imds, struct aws *aws, const str
 		.aws = aws,
 		.config = config,
 		.run = run,
+		.lasting = lasting,
 		.standing = standing,
 		.events = *events,
 		.userdata = userdata,
 		.facts = {.config = &config->lifecycle, .verdict = STATUS_STARTING}};
-	lifecycle_kept_read(run, &lifecycle->facts);
 	r = sd_event_add_time_relative(
 		event, &lifecycle->next, CLOCK_BOOTTIME, 0, 1, on_next, lifecycle);
 	if (r >= 0)

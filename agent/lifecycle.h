@@ -31,13 +31,13 @@ struct lifecycle_events {
 };
 
 /*
- * `run` is the agent's own directory, which may be missing. `standing` holds the notices of who was
- * here before, which count until they are heard anew; those of this one are in it at the end. All
- * pointers stay the caller's and must outlive it; `imds` and `aws` are asked only once it is known
- * which instance this is.
+ * `run` is the agent's own directory, `lasting` the one that outlives a boot; they may be missing,
+ * or the same. `standing` holds the notices of who was here before, which count until they are
+ * heard anew; those of this one are in it at the end. All pointers stay the caller's and must
+ * outlive it; `imds` and `aws` are asked only once it is known which instance this is.
  */
 int lifecycle_new(sd_event *event, struct imds *imds, struct aws *aws, const struct config *config,
-	const char *run, struct notice standing[static NOTICE_KINDS],
+	const char *run, const char *lasting, struct notice standing[static NOTICE_KINDS],
 	const struct lifecycle_events *events, void *userdata, struct lifecycle **ret_lifecycle);
 
 /* Before aws_free() and imds_free(). */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -84,7 +85,8 @@ int main(int argc, char **argv)
 	};
 	struct places places = {.config = CONFIG_PATH_DEFAULT,
 		.state = STATE_DIRECTORY_DEFAULT,
-		.run = DRAIN_RUN_DEFAULT};
+		.run = DRAIN_RUN_DEFAULT,
+		.lasting = getenv("STATE_DIRECTORY")}; /* systemd.exec(5) */
 	struct kept kept = {0};
 	bool verbose = false;
 	struct err err;

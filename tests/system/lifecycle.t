@@ -73,7 +73,7 @@ use() {
 }
 # start [and wait]: the agent of the one in use
 start() {
-	setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups "$work/bin/instanced" \
+	STATE_DIRECTORY=$at/lasting setpriv --reuid=$NOBODY --regid=$NOBODY --clear-groups "$work/bin/instanced" \
 		--config "$conf" --state "$state" --imds "$imds" --run "$run" 2>>"$work/agent.err" &
 	agents[$name]=$!
 }
@@ -88,8 +88,8 @@ member() {
 	free_port
 	ids[$1]=$2 ports[$1]=$port
 	use "$1"
-	mkdir -p "$state" "$run" "$data" "$tree"
-	chown $NOBODY:$NOBODY "$run"
+	mkdir -p "$state" "$run" "$at/lasting" "$data" "$tree"
+	chown $NOBODY:$NOBODY "$run" "$at/lasting"
 	"$work/bin/imds-sim" --ports-file "$at/imds.url" --log "$at/imds.log" "$tree" >/dev/null &
 	{
 		"$top/tests/imds-sim/tree-make" "$tree" --instance-id "$id" --role web
@@ -275,6 +275,13 @@ run undrain
 wait_for 5 called RegisterTargets 1
 is "undrained, it is registered again, and was deregistered once, a restart in between" \
 	"$(calls | xargs) $(code /instance)" "DeregisterTargets RegisterTargets 200"
+run --run "$run" drain
+wait_for 5 called DeregisterTargets 2
+agent=${agents[$name]} && agent_stop
+rm "$state/drain.json" # as a reboot does
+start
+wait_for 7 called RegisterTargets 2
+is "so it is by the boot after a drain" "$(calls RegisterTargets | wc -l) $(code /instance)" "2 200"
 
 # -- a warm pool --
 

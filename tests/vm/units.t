@@ -64,11 +64,12 @@ is "system calls are filtered, by the agent too, and there is no core" \
 $(guest 'journalctl -b -o cat -u instanced | grep -c "without a filter"') \
 $(guest 'grep "core file" /proc/$(systemctl show -P MainPID instanced)/limits' | awk '{ print $6 }')" \
 	"2 0 0"
-is "where it lives its user can write in its own directory, and nowhere else" \
-	"$(guest 'for dir in / /etc /usr/sbin /var/lib/instanced /run/instanced /run/instanced-agent; do
+is "where it lives its user can write in its own two directories, and nowhere else" \
+	"$(guest 'for dir in / /etc /usr/sbin /var/lib/instanced /run/instanced /run/instanced-agent \
+			/var/lib/instanced-agent; do
 		nsenter -t $(systemctl show -P MainPID instanced) -m setpriv --reuid=instanced \
 			--regid=instanced --clear-groups touch $dir/tried 2>/dev/null && echo $dir
-	done; rm -f /run/instanced-agent/tried')" /run/instanced-agent
+	done; rm -f {/run,/var/lib}/instanced-agent/tried')" $'/run/instanced-agent\n/var/lib/instanced-agent'
 is "and sees nothing of its memory" \
 	"$(guest 'setpriv --reuid=instanced --regid=instanced --clear-groups cat \
 		/proc/$(systemctl show -P MainPID instanced)/environ 2>&1 | grep -c denied')" 1
