@@ -472,8 +472,8 @@ static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 }
 
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
-	struct inventory *ahead, apply_tell report, void *userdata, enum status *ret_status,
-	struct err *err)
+	struct inventory *ahead, const char *user_data_trouble, apply_tell report, void *userdata,
+	enum status *ret_status, struct err *err)
 {
 	struct walk *walk = calloc(1, sizeof *walk);
 	int r;
@@ -488,6 +488,7 @@ int apply_walk(const struct options *options, const struct config *config, struc
 		.tell = report,
 		.userdata = userdata,
 		.inventory = ahead,
+		.user_data_trouble = user_data_trouble,
 		.started = clock_boot()};
 	list_subjects(walk);
 	r = walk_on(walk, ret_status, err);

@@ -34,11 +34,11 @@ typedef void (*apply_tell)(const struct apply_report *report, void *userdata);
 
 /*
  * Converges. `service` answers metadata, for at most options->imds_timeout_usec. `ahead`, which is
- * taken over, is what is known of the machine already, or NULL. Returns the status that
- * the state, or the one app that was asked for, then has, or a negative errno with words when it
- * could not even look. -ENODEV: options->device or options->app is none of the configuration's, and
- * nothing was done.
+ * taken over, is what is known of the machine already, or NULL; `user_data_trouble` why user-data
+ * is not known though there may be some, or "". Returns the status that the state, or the one app
+ * that was asked for, then has, or a negative errno with words when it could not even look.
+ * -ENODEV: options->device or options->app is none of the configuration's, and nothing was done.
  */
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
-	struct inventory *ahead, apply_tell tell, void *userdata, enum status *ret_status,
-	struct err *err);
+	struct inventory *ahead, const char *user_data_trouble, apply_tell tell, void *userdata,
+	enum status *ret_status, struct err *err);

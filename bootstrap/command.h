@@ -22,6 +22,7 @@ struct options {
 	bool json, verbose;
 	/* of single commands */
 	const char *device; /* apply --device */
+	bool boot;          /* apply --boot */
 	const char *app;    /* deploy; NULL: all that is configured */
 	bool reference;     /* check --reference */
 	bool wait;          /* status, signal, probe: --wait */

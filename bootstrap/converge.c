@@ -144,10 +144,12 @@ static void waiting_begin(struct waiting *waiting)
 /*
  * The configuration with what user-data adds to it. Until that is known nothing is done: it may say
  * something else about the same volume. If the service never says, the files are what there is.
- * Returns 1 when user-data has an error, which is told then.
+ * `ret_trouble` says why, where it may yet be heard, or is "". Returns 1 when user-data has an
+ * error, which is told.
  */
 static int complete_config(const struct options *options, struct service *service,
-	struct config **config, struct inventory **ret_ahead, struct err *err)
+	struct config **config, struct inventory **ret_ahead, struct err *ret_trouble,
+	struct err *err)
 {
 	const struct inventory_request request = {
 		.config = *config, .state = options->state, .data = options->data};
@@ -169,6 +171,8 @@ static int complete_config(const struct options *options, struct service *servic
 		return err_set(err, r, "user-data: %s", words.text);
 	if (r < 0 && r != -EBADMSG) {
 		log_warning("user-data is not known, the files alone count: %s", words.text);
+		if (r != -EACCES) /* switched off */
+			*ret_trouble = words;
 		return 0;
 	}
 	if (r == -EBADMSG) {
@@ -198,15 +202,27 @@ static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
 	return left > least ? left : least;
 }
 
+/* Who this is is not known, though user-data is, and so nothing is switched off. */
+static bool lacks_identity(const struct options *options)
+{
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	_cleanup_(state_free_p) struct state *state = NULL;
+
+	return config_layer_read(options->state, &layer) == 0 &&
+	       state_read(options->state, &state, NULL) == 0 && !state->metadata;
+}
+
 /* 1: a bad configuration. */
 static int run(const struct options *given, converge_prepare prepare, struct config **config,
-	enum status *ret_status, struct err *err)
+	enum exit_status *ret_status, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
 	struct options options = *given;
 	json_t *steps = json_array();
 	struct service service = {0};
 	struct inventory *ahead = NULL;
+	enum status status;
+	struct err trouble = {{0}};
 	uint64_t began;
 	char device[PATH_MAX];
 	int r;
@@ -225,26 +241,30 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 		r = service_open(&options, &service, err);
 	began = clock_boot();
 	if (r == 0)
-		r = complete_config(&options, &service, config, &ahead, err);
+		r = complete_config(&options, &service, config, &ahead, &trouble, err);
 	options.imds_timeout_usec = time_left(began, options.imds_timeout_usec);
 	if (r == 0 && prepare)
 		r = prepare(&options, *config, err);
 	if (r == 0)
-		r = apply_walk(&options, *config, &service, steal_ptr(ahead),
-			options.json ? collect_report : print_report, steps, ret_status, err);
+		r = apply_walk(&options, *config, &service, steal_ptr(ahead), trouble.text,
+			options.json ? collect_report : print_report, steps, &status, err);
 	inventory_free(ahead);
 	service_close(&service);
 	if (r == 0 && options.json)
-		command_print_json(json_pack(
-			"{s:s, s:O}", "status", status_name(*ret_status), "steps", steps));
+		command_print_json(
+			json_pack("{s:s, s:O}", "status", status_name(status), "steps", steps));
 	json_decref(steps);
+	if (r == 0)
+		*ret_status = options.boot && (trouble.text[0] || lacks_identity(&options))
+				      ? EXIT_AGAIN
+				      : status_exit(status);
 	return r;
 }
 
 int converge(const struct options *options, converge_prepare prepare)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
-	enum status status;
+	enum exit_status status;
 	struct err err;
 	int r = command_config(options, &config);
 
@@ -261,5 +281,5 @@ int converge(const struct options *options, converge_prepare prepare)
 		log_error("%s", err.text);
 		return r == -ENODEV ? EXIT_USAGE : EXIT_FAILED;
 	}
-	return (int)status_exit(status);
+	return (int)status;
 }

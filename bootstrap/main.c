@@ -21,7 +21,8 @@ static const struct command {
 	const char *arguments; /* with a word in capitals first, or in brackets, it takes one */
 	const char *does;
 } commands[] = {
-	{"apply", cmd_apply, "[--device DEV]", "converge: volumes, index page, apps; at any time"},
+	{"apply", cmd_apply, "[--boot] [--device DEV]",
+		"converge: volumes, index page, apps; at any time"},
 	{"check", cmd_check, "[--reference]", "validate the configuration, or list all its keys"},
 	{"deploy", cmd_deploy, "APP [--rollback]", "deploy an app again, or go back a release"},
 	{"drain", cmd_drain, "[--reason TEXT] [--requested] [--run DIR]",
@@ -49,6 +50,7 @@ enum {
 	OPT_STATE,
 	OPT_DATA,
 	OPT_JSON,
+	OPT_BOOT,
 	OPT_DEVICE,
 	OPT_REFERENCE,
 	OPT_WAIT,
@@ -77,6 +79,7 @@ static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
 	{"data", required_argument, NULL, OPT_DATA},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"boot", no_argument, NULL, OPT_BOOT},
 	{"device", required_argument, NULL, OPT_DEVICE},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
 	{"wait", optional_argument, NULL, OPT_WAIT},
@@ -169,6 +172,7 @@ static int take_option(int option, struct options *options)
 	case OPT_STATE: options->state = optarg; return -1;
 	case OPT_DATA: options->data = optarg; return -1;
 	case OPT_JSON: options->json = true; return -1;
+	case OPT_BOOT: options->boot = true; return -1;
 	case OPT_DEVICE: options->device = optarg; return -1;
 	case OPT_REFERENCE: options->reference = true; return -1;
 	case OPT_WAIT:

@@ -238,6 +238,17 @@ static void fill_app(const struct walk *walk, size_t i, struct state_item *item)
 	snprintf(item->health, sizeof item->health, "%s", wanted->health ? wanted->health : "");
 }
 
+/* Where it may be all that there is to do, nothing is ready without it. */
+static void fill_user_data(const struct walk *walk, struct state_item *item)
+{
+	*item = (struct state_item){.kind = STATE_BOOTSTRAP,
+		.name = "user-data",
+		.required = walk->n_subjects == 0,
+		.status = STATE_WAITING};
+	snprintf(item->reason, sizeof item->reason, "user-data is not known: %.200s",
+		walk->user_data_trouble);
+}
+
 void walk_state(struct walk *walk, bool settled)
 {
 	struct state *state = &walk->state;
@@ -268,6 +279,8 @@ void walk_state(struct walk *walk, bool settled)
 		}
 		judge(walk, subject, item);
 	}
+	if (walk->user_data_trouble[0])
+		fill_user_data(walk, &state->items[state->n_items++]);
 }
 
 enum status walk_judge_app(const struct walk *walk)

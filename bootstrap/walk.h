@@ -25,6 +25,7 @@ struct subject {
 };
 
 #define SUBJECTS_MAX (CONFIG_VOLUMES_MAX + 2 + CONFIG_APPS_MAX)
+_Static_assert(SUBJECTS_MAX < STATE_ITEMS_MAX, "and one item for user-data");
 
 struct walk {
 	const struct options *options;
@@ -40,6 +41,7 @@ struct walk {
 	struct metadata *metadata;
 	bool metadata_pending;
 	struct err metadata_err;
+	const char *user_data_trouble; /* "": it is known, or nobody can hear it */
 	uint64_t started;
 	struct state state; /* as it was written last; its moments are added as they end */
 	unsigned rounds;

@@ -13,6 +13,7 @@ enum exit_status {
 	EXIT_FAILED = 1,   /* a required step failed or was refused */
 	EXIT_USAGE = 2,    /* bad usage or bad configuration; nothing was touched */
 	EXIT_PROGRESS = 3, /* still in progress, or degraded: an optional part is missing */
+	EXIT_AGAIN = 75,   /* `apply --boot`: to be run again; EX_TEMPFAIL of <sysexits.h> */
 };
 
 #define ERR_TEXT_MAX 1024

@@ -165,5 +165,24 @@ like "without the service the files alone count, and that is said" "$err" "user-
 is "what needs metadata is missing" "$(item index status)" missing
 [ ! -e "$state/user-data.conf" ]
 ok $? "it is asked for again next time"
+cp "$conf" "$at/page.conf"
+: >"$conf"
+run --imds-timeout 1 apply
+like "files that name nothing do not make an instance ready" "$status $(ctl status)" \
+	"3 *starting*user-data is not known"
+cp "$at/page.conf" "$conf"
+run --imds-timeout 1 apply --boot
+is "which is soon: at boot systemd is told to run it again" "$status" 75
+rm -r "$work/imds"
+sim_start
+echo '* 403' >"$work/imds/.faults"
+run --imds-timeout 1 apply --boot
+is "not where the service is switched off" "$status" 1
+rm "$work/imds/.faults"
+run --imds-timeout 5 apply --boot
+is "when it answers, all is known" "$status $(item index status)" "0 ok"
+echo '* silent' >"$work/imds/.faults"
+run --imds-timeout 1 apply --boot
+is "and stays known until the next boot" "$status" 0
 
 done_testing

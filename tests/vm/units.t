@@ -107,6 +107,28 @@ wait_until 60 instance_is ready
 ok $? "when it returns the instance is ready again" "$(guest 'instancectl status')"
 is "with the app" "$(active instance-app-web)" active
 
+# -- a metadata service that is silent for longer than is waited for --
+
+guest_put - /etc/systemd/system/instance-bootstrap.service.d/soon.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=instancectl apply --boot --imds-timeout 3 --imds unix:/run/instance-imds.sock
+RestartSec=2s
+END
+echo '* silent' >"$at/imds/.faults"
+guest 'systemctl daemon-reload; systemctl stop instance-bootstrap instanced; rm -r /run/instanced/*
+	systemctl start instanced; systemctl start --no-block instance-bootstrap'
+restarts() { [ "$(guest 'systemctl show -P NRestarts instance-bootstrap')" -ge 1 ]; }
+wait_until 60 restarts
+is "is asked again and again, and nothing is ready that might have user-data" \
+	"$(guest 'curl -s http://127.0.0.1:8080/instance' | jq -r '.instanceId, .status' | xargs)" \
+	"null starting"
+rm "$at/imds/.faults"
+wait_until 60 instance_is ready
+is "until it answers; then all is as ever" \
+	"$(guest 'curl -s http://127.0.0.1:8080/instance' | jq -r .instanceId) \
+$(active instance-app-web) $(active instance-bootstrap)" "$(metadata instance-id) active active"
+
 # -- the package goes --
 
 guest -t 120 'dpkg --purge instanced' >"$work/purge"
