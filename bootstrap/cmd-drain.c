@@ -187,15 +187,15 @@ static int run(const struct options *options, const struct config *config, struc
 {
 	_cleanup_close_ int lock = -1;
 	struct notice why = {.verdict = NOTICE_NOTHING};
-	int r = options->requested ? confirm_take_request(options, err) : 0;
+	int r = command_lock(options->state, COMMAND_LOCK_DRAIN, &lock, err);
 
-	if (r >= 0)
-		r = command_lock(options->state, COMMAND_LOCK_DRAIN, &lock, err);
-	if (r == 1) {
+	if (r == 1) { /* which heeds the request: it is not taken from it */
 		log_notice("another drain is at work; waiting for it to end");
 		r = command_lock_wait(lock, UINT64_MAX, err);
 	}
-	if (r == 0)
+	if (r == 0 && options->requested)
+		r = confirm_take_request(options, err);
+	if (r >= 0)
 		r = drain_read(options->state, &draining->drain, err);
 	if (r == 0)
 		r = find_reason(options, config, &draining->drain, &why, &draining->at, words, err);

@@ -107,6 +107,23 @@ wait_until 60 instance_is ready
 ok $? "when it returns the instance is ready again" "$(guest 'instancectl status')"
 is "with the app" "$(active instance-app-web)" active
 
+# -- no memory left --
+
+agent=$(monotonic instanced MainPID)
+guest 'systemd-run --quiet --unit=hog --property=OOMScoreAdjust=500 python3 -c "
+taken = []
+while True:
+    taken.append(b\"x\" * (1 << 24))"'
+killed() { [ "$(guest 'systemctl show -P Result hog')" = oom-kill ]; }
+for ((i = 0; i < 120; i++)); do
+	fetch_code 8080 /instance >>"$work/codes" && echo >>"$work/codes"
+	! killed || break
+done
+is "who takes all memory is ended, and meanwhile load balancers have their answers" \
+	"$(guest 'systemctl show -P Result hog') $(sort -u "$work/codes" | xargs)" "oom-kill 200"
+is "of the agent that was there before" \
+	"$(monotonic instanced MainPID) $(guest 'systemctl show -P NRestarts instanced')" "$agent 0"
+
 # -- a metadata service that is silent for longer than is waited for --
 
 guest_put - /etc/systemd/system/instance-bootstrap.service.d/soon.conf <<'END'
