@@ -28,9 +28,9 @@ int agent_start_lifecycle(struct agent *agent, struct err *err)
 {
 	static const struct lifecycle_events events = {
 		.changed = agent_render_soon, .group = on_group, .said = on_said};
-	const char *run = agent->places->run, *lasting = agent->places->lasting;
-	int r = lifecycle_new(agent->event, agent->cloud.imds, agent->cloud.aws, agent->config, run,
-		lasting ? lasting : run, agent->kept->notices, &events, agent, &agent->lifecycle);
+	int r = lifecycle_new(agent->event, agent->cloud.imds, agent->cloud.aws, agent->config,
+		agent->places->run, agent->places->lasting, agent->kept->notices, &events, agent,
+		&agent->lifecycle);
 
 	return r < 0 ? err_set(err, r, "lifecycle: %m") : 0;
 }

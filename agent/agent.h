@@ -32,7 +32,7 @@
 
 struct places {
 	const char *config, *state, *run;
-	const char *lasting; /* NULL: `run` */
+	const char *lasting; /* of what is known after a reboot; NULL: nowhere */
 	const char *imds;    /* NULL: the service's own addresses */
 	bool config_given;
 };

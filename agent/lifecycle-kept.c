@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "file.h"
+#include "log.h"
 
 #define KEPT_MAX ((size_t)64 << 10)
 
@@ -25,24 +27,33 @@ static uint64_t read_time(const json_t *json, uint64_t now)
 	return usec < 0 ? 0 : (uint64_t)usec < now ? (uint64_t)usec : now;
 }
 
-void lifecycle_kept_read(
-	const char *directory, const char *instance_id, struct lifecycle_facts *facts)
+/* NULL: there is none, or it is another's. */
+static json_t *read_own(const char *directory, const char *instance_id)
 {
-	const struct config_list *groups = &facts->config->target_groups;
 	_cleanup_free_ char *text = NULL;
-	json_t *json = NULL, *arn;
+	json_t *json = NULL;
 	char path[PATH_MAX];
 	const char *whose;
-	size_t i;
 
 	path_of(directory, path);
 	if (file_read(path, KEPT_MAX, &text, NULL) == 0)
 		json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	whose = json_string_value(json_object_get(json, "instanceId"));
-	if (!whose || strcmp(whose, instance_id) != 0) {
-		json_decref(json);
-		return;
-	}
+	if (whose && strcmp(whose, instance_id) == 0)
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+void lifecycle_kept_read(const char *run, const char *lasting, const char *instance_id,
+	struct lifecycle_facts *facts)
+{
+	const struct config_list *groups = &facts->config->target_groups;
+	json_t *json = read_own(run, instance_id), *arn;
+	size_t i;
+
+	if (!json && lasting)
+		json = read_own(lasting, instance_id);
 	facts->signalled = json_is_true(json_object_get(json, "signalled"));
 	facts->replaced = read_time(json_object_get(json, "replaced"), facts->now);
 	json_array_foreach (json_object_get(json, "deregistered"), i, arn)
@@ -52,13 +63,57 @@ void lifecycle_kept_read(
 	json_decref(json);
 }
 
-int lifecycle_kept_write(
-	const char *directory, const char *instance_id, const struct lifecycle_facts *facts)
+/* -- to the disk -- */
+
+/* One copy at a time; the last one is of the newest. */
+static pthread_mutex_t copying = PTHREAD_MUTEX_INITIALIZER;
+
+struct copy {
+	char from[PATH_MAX], to[PATH_MAX];
+};
+
+static void *copy_run(void *argument)
+{
+	_cleanup_free_ struct copy *copy = argument;
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	int r;
+
+	(void)pthread_mutex_lock(&copying);
+	r = file_read(copy->from, KEPT_MAX, &text, &length);
+	if (r >= 0)
+		r = file_write(copy->to, text, length, 0600);
+	(void)pthread_mutex_unlock(&copying);
+	if (r < 0)
+		log_warning("%s: %s: a reboot forgets what was done", copy->to, strerror(-r));
+	return NULL;
+}
+
+static int copy_start(const char *run, const char *lasting)
+{
+	struct copy *copy = malloc(sizeof *copy);
+	pthread_t thread;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	path_of(run, copy->from);
+	path_of(lasting, copy->to);
+	r = pthread_create(&thread, NULL, copy_run, copy);
+	if (r == 0)
+		return -pthread_detach(thread);
+	free(copy);
+	return -r;
+}
+
+int lifecycle_kept_write(const char *run, const char *lasting, const char *instance_id,
+	const struct lifecycle_facts *facts)
 {
 	const struct config_list *groups = &facts->config->target_groups;
 	json_t *arns = json_array(), *json;
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
+	int r;
 
 	for (size_t i = 0; i < groups->n; i++)
 		if (facts->deregistered[i])
@@ -67,6 +122,7 @@ int lifecycle_kept_write(
 		"signalled", facts->signalled, "replaced", (json_int_t)facts->replaced);
 	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
-	path_of(directory, path);
-	return text ? file_write(path, text, strlen(text), 0600) : -ENOMEM;
+	path_of(run, path);
+	r = text ? file_write(path, text, strlen(text), 0600) : -ENOMEM;
+	return r == 0 && lasting ? copy_start(run, lasting) : r;
 }

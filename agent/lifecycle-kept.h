@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lifecycle-kept: the little that was done and cannot be asked for again, over a restart of the
- * agent, or of the instance: lifecycle.json in a directory of its own.
+ * lifecycle-kept: the little that was done and cannot be asked for again: lifecycle.json, over a
+ * restart of the agent in its directory in memory (`run`), and over one of the instance in that on
+ * disk (`lasting`; NULL: nowhere).
  *
  *	{ "instanceId": "i-…", "deregistered": ["arn:…"], "signalled": true, "replaced": 61000000 }
  */
@@ -16,8 +17,12 @@
  * image: nothing was done. When it was replaced is a time of the boot, and not later than
  * facts->now.
  */
-void lifecycle_kept_read(
-	const char *directory, const char *instance_id, struct lifecycle_facts *facts);
+void lifecycle_kept_read(const char *run, const char *lasting, const char *instance_id,
+	struct lifecycle_facts *facts);
 
-int lifecycle_kept_write(
-	const char *directory, const char *instance_id, const struct lifecycle_facts *facts);
+/*
+ * To `run`, and from there, by a thread, to the disk, which may take its time; that it failed there
+ * is logged.
+ */
+int lifecycle_kept_write(const char *run, const char *lasting, const char *instance_id,
+	const struct lifecycle_facts *facts);

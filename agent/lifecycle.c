@@ -33,7 +33,7 @@ struct lifecycle {
 	struct notice *standing; /* the caller's; NOTICE_KINDS of them */
 	struct drain drain;
 	struct rotation rotation;
-	bool requested, run_missing, lasting_missing;
+	bool requested, run_missing;
 
 	struct lifecycle_facts facts;
 	struct lifecycle_self self;
@@ -78,12 +78,12 @@ static void tell_group(struct lifecycle *lifecycle, const char *name)
 static void keep(struct lifecycle *lifecycle)
 {
 	int r = lifecycle_kept_write(
-		lifecycle->lasting, lifecycle->self.instance_id, &lifecycle->facts);
+		lifecycle->run, lifecycle->lasting, lifecycle->self.instance_id, &lifecycle->facts);
 
-	if (r < 0 && !lifecycle->lasting_missing)
+	if (r < 0 && !lifecycle->run_missing)
 		say(lifecycle, LOG_WARNING, "%s: %s: a restart forgets what was done",
-			lifecycle->lasting, strerror(-r));
-	lifecycle->lasting_missing |= r < 0;
+			lifecycle->run, strerror(-r));
+	lifecycle->run_missing |= r < 0;
 }
 
 static void note_failure(struct lifecycle *lifecycle, int result, const char *words)
@@ -284,7 +284,7 @@ static void identify(struct lifecycle *lifecycle, const struct metadata *metadat
 	facts->now = clock_boot();
 	facts->first_ask = facts->now + lifecycle_spread(self->instance_id);
 	if (facts->identified)
-		lifecycle_kept_read(lifecycle->lasting, self->instance_id, facts);
+		lifecycle_kept_read(lifecycle->run, lifecycle->lasting, self->instance_id, facts);
 	if (group)
 		tell_group(lifecycle, group);
 	if (config->lifecycle.signal && !facts->stacked)

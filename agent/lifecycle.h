@@ -31,8 +31,8 @@ struct lifecycle_events {
 };
 
 /*
- * `run` is the agent's own directory, `lasting` the one that outlives a boot; they may be missing,
- * or the same. `standing` holds the notices of who was here before, which count until they are
+ * `run` is the agent's own directory, `lasting` the one that outlives a boot (NULL: none); they may
+ * be missing. `standing` holds the notices of who was here before, which count until they are
  * heard anew; those of this one are in it at the end. All pointers stay the caller's and must
  * outlive it; `imds` and `aws` are asked only once it is known which instance this is.
  */

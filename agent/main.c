@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -70,6 +72,16 @@ static const char help[] =
 	"or\n"
 	"configuration.\n";
 
+/* systemd.exec(5): the first of those that the unit names. */
+static const char *state_directory(void)
+{
+	static char first[PATH_MAX];
+	const char *all = getenv("STATE_DIRECTORY");
+
+	snprintf(first, sizeof first, "%.*s", all ? (int)strcspn(all, ":") : 0, all ? all : "");
+	return first[0] ? first : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -86,7 +98,7 @@ int main(int argc, char **argv)
 	struct places places = {.config = CONFIG_PATH_DEFAULT,
 		.state = STATE_DIRECTORY_DEFAULT,
 		.run = DRAIN_RUN_DEFAULT,
-		.lasting = getenv("STATE_DIRECTORY")}; /* systemd.exec(5) */
+		.lasting = state_directory()};
 	struct kept kept = {0};
 	bool verbose = false;
 	struct err err;

@@ -343,7 +343,9 @@ static void on_metadata(
 	uint64_t answered = imds_answered(walk->service->imds);
 
 	walk->metadata_pending = false;
-	state_note(&walk->state, answered ? answered : walk->started, clock_boot(), "metadata");
+	if (answered)
+		state_note(&walk->state, answered, clock_boot(), "metadata");
+	walk->metadata_refused = result == -EACCES;
 	if (result < 0) {
 		walk->metadata_err = *err;
 	} else {
@@ -433,7 +435,14 @@ static void remember(struct walk *walk)
 	walk->state.n_moments = walk->before->n_moments;
 }
 
-static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
+/* Whether the metadata service may yet say more, and is to be asked again. */
+static bool is_again(const struct walk *walk)
+{
+	return walk->options->boot &&
+	       (walk->user_data_trouble[0] || (!walk->metadata && !walk->metadata_refused));
+}
+
+static int walk_on(struct walk *walk, struct apply_result *ret_result, struct err *err)
 {
 	struct check checks[STATUS_CHECKS_MAX];
 	int r = 0;
@@ -463,17 +472,20 @@ static int walk_on(struct walk *walk, enum status *ret_status, struct err *err)
 	if (r < 0)
 		return r;
 	tell_rest(walk);
-	state_note(&walk->state, walk->started, clock_boot(), "apply");
-	r = write_state(walk, true, err);
-	*ret_status = walk->options->app ? walk_judge_app(walk)
-					 : status_decide(checks, state_checks(&walk->state, checks),
-						   drain_holds(&walk->inventory->drain));
+	ret_result->again = is_again(walk);
+	if (!ret_result->again)
+		state_note(&walk->state, walk->started, clock_boot(), "apply");
+	r = write_state(walk, !ret_result->again, err);
+	ret_result->status = walk->options->app
+				     ? walk_judge_app(walk)
+				     : status_decide(checks, state_checks(&walk->state, checks),
+					       drain_holds(&walk->inventory->drain));
 	return r;
 }
 
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
 	struct inventory *ahead, const char *user_data_trouble, apply_tell report, void *userdata,
-	enum status *ret_status, struct err *err)
+	struct apply_result *ret_result, struct err *err)
 {
 	struct walk *walk = calloc(1, sizeof *walk);
 	int r;
@@ -491,7 +503,7 @@ int apply_walk(const struct options *options, const struct config *config, struc
 		.user_data_trouble = user_data_trouble,
 		.started = clock_boot()};
 	list_subjects(walk);
-	r = walk_on(walk, ret_status, err);
+	r = walk_on(walk, ret_result, err);
 	for (size_t i = 0; i < walk->n_subjects; i++)
 		plan_free(walk->subjects[i].plan); /* of workers that end with us */
 	plan_free(walk->plan);

@@ -12,6 +12,8 @@
 #include "plan.h"
 #include "state.h"
 
+#define APPLY_USER_DATA "user-data" /* the item of the state that says it is not known */
+
 enum apply_outcome {
 	APPLY_BEGINS,
 	APPLY_PROGRESS, /* the text says how far the step is */
@@ -32,13 +34,20 @@ struct apply_report {
 };
 typedef void (*apply_tell)(const struct apply_report *report, void *userdata);
 
+struct apply_result {
+	enum status status; /* that the state, or the one app that was asked for, has */
+	/* options->boot: the metadata service has not said all, and is to be asked again; the state
+	 * is not settled then */
+	bool again;
+};
+
 /*
  * Converges. `service` answers metadata, for at most options->imds_timeout_usec. `ahead`, which is
  * taken over, is what is known of the machine already, or NULL; `user_data_trouble` why user-data
- * is not known though there may be some, or "". Returns the status that the state, or the one app
- * that was asked for, then has, or a negative errno with words when it could not even look.
- * -ENODEV: options->device or options->app is none of the configuration's, and nothing was done.
+ * is not known though there may be some, or "". A negative errno with words when it could not even
+ * look. -ENODEV: options->device or options->app is none of the configuration's, and nothing was
+ * done.
  */
 int apply_walk(const struct options *options, const struct config *config, struct service *service,
 	struct inventory *ahead, const char *user_data_trouble, apply_tell tell, void *userdata,
-	enum status *ret_status, struct err *err);
+	struct apply_result *ret_result, struct err *err);

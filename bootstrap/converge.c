@@ -202,26 +202,31 @@ static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
 	return left > least ? left : least;
 }
 
-/* Who this is is not known, though user-data is, and so nothing is switched off. */
-static bool lacks_identity(const struct options *options)
+/* Who has asked in vain since boot comes again, and does not keep others waiting. */
+static uint64_t time_to_ask(const struct options *options)
 {
-	_cleanup_(config_layer_clear) struct config_layer layer = {0};
-	_cleanup_(state_free_p) struct state *state = NULL;
+	_cleanup_(state_free_p) struct state *before = NULL;
 
-	return config_layer_read(options->state, &layer) == 0 &&
-	       state_read(options->state, &state, NULL) == 0 && !state->metadata;
+	if (!options->boot || state_read(options->state, &before, NULL) < 0)
+		return options->imds_timeout_usec;
+	for (size_t i = 0; before && i < before->n_items; i++)
+		if (strcmp(before->items[i].name, APPLY_USER_DATA) == 0 &&
+			before->items[i].kind == STATE_BOOTSTRAP &&
+			options->imds_timeout_usec > TIMEOUT_LEAST)
+			return TIMEOUT_LEAST;
+	return options->imds_timeout_usec;
 }
 
 /* 1: a bad configuration. */
 static int run(const struct options *given, converge_prepare prepare, struct config **config,
-	enum exit_status *ret_status, struct err *err)
+	enum exit_status *ret_exit, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
 	struct options options = *given;
 	json_t *steps = json_array();
 	struct service service = {0};
 	struct inventory *ahead = NULL;
-	enum status status;
+	struct apply_result result;
 	struct err trouble = {{0}};
 	uint64_t began;
 	char device[PATH_MAX];
@@ -230,6 +235,7 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 	(void)umask(022);
 	if (!options.imds_timeout_usec)
 		options.imds_timeout_usec = TIMEOUT_DEFAULT;
+	options.imds_timeout_usec = time_to_ask(&options);
 	r = canonical_device(&options, device, err);
 	if (r == 0)
 		r = command_lock(options.state, COMMAND_LOCK_APPLY, &lock, err);
@@ -247,17 +253,15 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 		r = prepare(&options, *config, err);
 	if (r == 0)
 		r = apply_walk(&options, *config, &service, steal_ptr(ahead), trouble.text,
-			options.json ? collect_report : print_report, steps, &status, err);
+			options.json ? collect_report : print_report, steps, &result, err);
 	inventory_free(ahead);
 	service_close(&service);
 	if (r == 0 && options.json)
-		command_print_json(
-			json_pack("{s:s, s:O}", "status", status_name(status), "steps", steps));
+		command_print_json(json_pack(
+			"{s:s, s:O}", "status", status_name(result.status), "steps", steps));
 	json_decref(steps);
 	if (r == 0)
-		*ret_status = options.boot && (trouble.text[0] || lacks_identity(&options))
-				      ? EXIT_AGAIN
-				      : status_exit(status);
+		*ret_exit = result.again ? EXIT_AGAIN : status_exit(result.status);
 	return r;
 }
 

@@ -16,9 +16,10 @@
 #include "drain.h"
 
 #define DRAINING_PERSON "person" /* the key of a drain that somebody asked for */
-#define DRAINING_MARGIN                                                                            \
-	20 /* seconds before the instance goes: 15 in which apps have to stop, 5 for drain.d */
-#define DRAINING_POLL (250 * 1000ull) /* usec between two looks at connections */
+/* Seconds before the instance goes: 6 for an apply at work, 15 to stop apps, the rest for drain.d.
+ */
+#define DRAINING_MARGIN 25
+#define DRAINING_POLL   (250 * 1000ull) /* usec between two looks at connections */
 #define DRAINING_PATIENT                                                                           \
 	(10 * 1000000ull) /* usec that an apply may go on, until apps are stopped */
 

@@ -242,7 +242,7 @@ static void fill_app(const struct walk *walk, size_t i, struct state_item *item)
 static void fill_user_data(const struct walk *walk, struct state_item *item)
 {
 	*item = (struct state_item){.kind = STATE_BOOTSTRAP,
-		.name = "user-data",
+		.name = APPLY_USER_DATA,
 		.required = walk->n_subjects == 0,
 		.status = STATE_WAITING};
 	snprintf(item->reason, sizeof item->reason, "user-data is not known: %.200s",

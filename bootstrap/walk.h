@@ -41,6 +41,7 @@ struct walk {
 	struct metadata *metadata;
 	bool metadata_pending;
 	struct err metadata_err;
+	bool metadata_refused;         /* switched off: 403 */
 	const char *user_data_trouble; /* "": it is known, or nobody can hear it */
 	uint64_t started;
 	struct state state; /* as it was written last; its moments are added as they end */

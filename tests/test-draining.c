@@ -39,7 +39,7 @@ static const char *decided(
 
 static void test_decide(void)
 {
-	const struct notice soon = spot_at(NOW + 35), late = spot_at(NOW + 120),
+	const struct notice soon = spot_at(NOW + 40), late = spot_at(NOW + 120),
 			    over = spot_at(NOW - 3);
 
 	is_str(decided(DRAIN_NONE, "", 0, &person), "begin draining person +30",
@@ -47,7 +47,7 @@ static void test_decide(void)
 	is_str(decided(DRAIN_NONE, "", 0, &late), "begin draining " SPOT " +30",
 		"so has one for a notice that leaves enough");
 	is_str(decided(DRAIN_NONE, "", 0, &soon), "begin draining " SPOT " +15",
-		"one that does not ends 20 seconds before");
+		"one that does not ends 25 seconds before");
 	is_str(decided(DRAIN_NONE, "", 0, &over), "begin draining " SPOT " +0", "never below zero");
 	is_str(decided(DRAIN_DRAINING, "person", NOW + 20, NULL), "go on draining person +20",
 		"what was cut off goes on, until then");

@@ -2,6 +2,7 @@
 /* lifecycle-kept: what is read is what was written, by this instance, and nothing else. */
 #include "../agent/lifecycle-kept.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "scratch.h"
@@ -18,7 +19,7 @@ static const char *kept(const char *instance_id)
 	struct lifecycle_facts facts = {.config = &config, .now = NOW};
 	static char text[64];
 
-	lifecycle_kept_read(scratch_directory, instance_id, &facts);
+	lifecycle_kept_read("/nowhere", scratch_directory, instance_id, &facts);
 	snprintf(text, sizeof text, "%d%d%d %d %d", facts.deregistered[0], facts.deregistered[1],
 		facts.deregistered[2], facts.signalled, (int)facts.replaced);
 	return text;
@@ -47,11 +48,23 @@ int main(void)
 		.deregistered = {true, false, true},
 		.signalled = true,
 		.replaced = 700};
+	char run[1024];
 
 	scratch_make();
 	is_str(kept("i-1"), "000 0 0", "without a file nothing was done");
-	is_int(lifecycle_kept_write(scratch_directory, "i-1", &facts), 0, "it is written");
-	is_str(kept("i-1"), "101 1 700", "and read");
+	snprintf(run, sizeof run, "%.1000s/run", scratch_directory);
+	(void)mkdir(run, 0755);
+	is_int(lifecycle_kept_write(run, scratch_directory, "i-1", &facts), 0, "it is written");
+	for (int i = 0; i < 5000 && strcmp(kept("i-1"), "101 1 700") != 0; i++)
+		(void)usleep(1000);
+	is_str(kept("i-1"), "101 1 700", "and read, after a reboot");
+	facts.signalled = false;
+	is_int(lifecycle_kept_write(run, NULL, "i-1", &facts), 0, "of this boot");
+	facts = (struct lifecycle_facts){.config = &config, .now = NOW};
+	lifecycle_kept_read(run, scratch_directory, "i-1", &facts);
+	ok(facts.deregistered[0] && !facts.signalled, "it is what was written last");
+	is_int(lifecycle_kept_write("/nowhere", scratch_directory, "i-1", &facts), -ENOENT,
+		"without a directory that is said");
 	is_str(kept("i-2"), "000 0 0", "but not by another instance");
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		(void)scratch_write(LIFECYCLE_KEPT, files[i].text);

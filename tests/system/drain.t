@@ -315,7 +315,7 @@ at_time() { date -u -d "$1" +%Y-%m-%dT%H:%M:%SZ; }
 spot() { put spot/instance-action "{\"action\": \"terminate\", \"time\": \"$(at_time "$1")\"}"; }
 configure 20s 1s
 connect
-spot '+23 seconds'
+spot '+28 seconds'
 began=$(now)
 requested
 took=$(since "$began")
@@ -353,7 +353,7 @@ began=$(now)
 ctl --run "$at/run" drain >"$work/out" 2>&1 &
 first=$!
 wait_for 5 phase_is draining
-spot '+23 seconds'
+spot '+28 seconds'
 : >"$at/run/drain-requested"
 ctl --run "$at/run" drain --requested >/dev/null 2>&1 & # as systemd does, which sees the request
 second=$!

@@ -172,12 +172,20 @@ like "files that name nothing do not make an instance ready" "$status $(ctl stat
 	"3 *starting*user-data is not known"
 cp "$at/page.conf" "$conf"
 run --imds-timeout 1 apply --boot
-is "which is soon: at boot systemd is told to run it again" "$status" 75
+is "which is soon: at boot systemd is told to run it again, and nothing is settled till then" \
+	"$status $(jq -r .phase "$state/state.json")" "75 working"
+began=$SECONDS
+run apply --boot
+[ $status = 75 ] && [ $((SECONDS - began)) -lt 60 ]
+ok $? "nor does the next one keep others waiting for two minutes" "$status in $((SECONDS - began)) s"
 rm -r "$work/imds"
 sim_start
 echo '* 403' >"$work/imds/.faults"
 run --imds-timeout 1 apply --boot
 is "not where the service is switched off" "$status" 1
+echo 'dynamic/* silent' >"$work/imds/.faults"
+run --imds-timeout 2 apply --boot
+is "but where user-data is known, and who this is, is not" "$status" 75
 rm "$work/imds/.faults"
 run --imds-timeout 5 apply --boot
 is "when it answers, all is known" "$status $(item index status)" "0 ok"

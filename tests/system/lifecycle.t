@@ -278,7 +278,8 @@ is "undrained, it is registered again, and was deregistered once, a restart in b
 run --run "$run" drain
 wait_for 5 called DeregisterTargets 2
 agent=${agents[$name]} && agent_stop
-rm "$state/drain.json" # as a reboot does
+wait_for 5 grep -q arn: "$at/lasting/lifecycle.json"
+rm -r "$state/drain.json" "$run"/* # as a reboot does
 start
 wait_for 7 called RegisterTargets 2
 is "so it is by the boot after a drain" "$(calls RegisterTargets | wc -l) $(code /instance)" "2 200"
