@@ -13,6 +13,8 @@
 #include "../bootstrap/op.h"
 #include "../bootstrap/release.h"
 #include "../bootstrap/secret.h"
+#include "drain.h"
+#include "scratch.h"
 #include "tap.h"
 
 #define NEW "aaaaaaaaaaaa-11111111"
@@ -23,12 +25,19 @@ static const char *fails; /* one of them, … */
 static int error;         /* … with this */
 static const char *then;  /* and after that this one, with EIO */
 static bool proven, progressed;
+static const char *drains;            /* one of them, during which a drain … */
+static enum drain_phase drains_until; /* … gets so far */
 
 static int step(const char *name, struct err *err)
 {
 	size_t length = strlen(done);
 
 	snprintf(done + length, sizeof done - length, "%s%s", length ? " " : "", name);
+	if (drains && strcmp(drains, name) == 0) {
+		struct drain drain = {.phase = drains_until, .key = "person", .reason = "told"};
+
+		is_int(drain_write(scratch_directory, &drain, NULL), 0, "a drain begins");
+	}
 	if (fails && strcmp(fails, name) == 0)
 		return err_set(err, error, "%s failed", name);
 	return then && strcmp(then, name) == 0 ? err_set(err, -EIO, "%s failed", name) : 0;
@@ -277,18 +286,62 @@ static void test_run(void)
 		"but tried again where the machine is at fault");
 }
 
+/* Does it while somebody drains; returns what was done. */
+static const char *did_drained(int (*what)(struct op *op, struct err *err), const char *during,
+	enum drain_phase until, const char *failing)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof path, "%s/" DRAIN_FILE, scratch_directory);
+	drains = during;
+	drains_until = until;
+	fails = failing;
+	error = -ETIMEDOUT;
+	done[0] = op.note[0] = err.text[0] = '\0';
+	is_int(what(&op, &err), 0, "a drain is no failure");
+	drains = NULL;
+	(void)remove(path);
+	return done;
+}
+
+static void test_drained(void)
+{
+	step_of.sign = PLAN_CHANGE;
+	is_str(did_drained(op_run, "current", DRAIN_DRAINING, NULL), "current",
+		"an instance that is drained starts nothing");
+	is_str(op.note, "not now, the instance is drained: told", "which is said");
+	is_str(did_drained(op_run, "start", DRAIN_STOPPING, NULL), "current secret stop start stop",
+		"what started while apps were being stopped is stopped");
+	is_str(did_drained(op_run, "start", DRAIN_DRAINING, NULL), "current secret stop start",
+		"before that who drains sees it");
+	is_str(did_drained(op_prove, "current", DRAIN_STOPPING, NULL), "current",
+		"what does not run any more is not waited for");
+	is_str(did_drained(op_prove, "current", DRAIN_DRAINING, NULL), "current gate prove prune",
+		"what runs yet is");
+	is_str(did_drained(op_prove, "gate", DRAIN_DRAINED, "gate"), "current gate",
+		"one that was stopped before it was well is not condemned");
+	is_str(did(op_prove, "gate", -ETIMEDOUT),
+		"current gate condemn before switch-back secret stop start-back prune",
+		"without a drain it is");
+}
+
 int main(void)
 {
+	scratch_make();
 	config = calloc(1, sizeof *config);
 	if (!config)
 		return 99;
 	config->n_apps = 1;
 	config->apps[0] = (struct config_app){.name = (char *)"web", .run = (char *)"./serve"};
-	op = (struct op){.config = config, .step = &step_of, .reach = {.progress = on_progress}};
+	op = (struct op){.config = config,
+		.state = scratch_directory,
+		.step = &step_of,
+		.reach = {.progress = on_progress}};
 	test_release();
 	test_prove();
 	test_back();
 	test_run();
+	test_drained();
 	free(config);
 	return done_testing();
 }
