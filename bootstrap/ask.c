@@ -63,12 +63,15 @@ static json_t *ask_at(
 		.headers = {"Accept: application/json"},
 		.timeout_usec = AGENT_TIMEOUT,
 		.body_max = AGENT_BODY_MAX};
+	struct http_call *call = NULL;
 	int r;
 
 	agent_url(is_socket ? "localhost" : address, path, url, sizeof url);
-	r = http_start(service->http, &request, on_answer, &asking, NULL);
+	r = http_start(service->http, &request, on_answer, &asking, &call);
 	while (r >= 0 && !asking.done)
 		r = sd_event_run(service->event, UINT64_MAX);
+	if (r < 0 && !asking.done) /* nobody is here any more when the answer comes */
+		http_cancel(call);
 	if (r < 0)
 		err_set(err, r, "%s: %m", address);
 	return asking.answer;

@@ -288,6 +288,7 @@ static int exchange(struct transfer *t, struct err *err)
 		.proxied = true,
 		.path_as_is = download->object && s3_has_dots(download->url),
 		.signer = c ? &signer : NULL};
+	struct http_call *call = NULL;
 	int r;
 
 	(void)snprintf(range, sizeof range, "Range: bytes=%" PRIu64 "-", t->size);
@@ -297,9 +298,11 @@ static int exchange(struct transfer *t, struct err *err)
 	free(t->answer.body);
 	t->answer = (struct answer){0};
 	t->begun = false;
-	r = http_start(download->http, &request, on_done, t, NULL);
+	r = http_start(download->http, &request, on_done, t, &call);
 	while (r >= 0 && !t->answer.done)
 		r = sd_event_run(download->event, UINT64_MAX);
+	if (r < 0 && !t->answer.done)
+		http_cancel(call);
 	return r < 0 ? err_set(err, r, "event loop: %m") : 0;
 }
 

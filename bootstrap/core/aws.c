@@ -363,11 +363,14 @@ int aws_wait(struct aws *aws, enum aws_action action, const struct query *query,
 	uint64_t timeout_usec, struct aws_answer *ret_answer)
 {
 	struct waiting waiting = {0};
-	int r = aws_start(aws, action, query, timeout_usec, on_waited, &waiting, NULL);
+	struct aws_call *call = NULL;
+	int r = aws_start(aws, action, query, timeout_usec, on_waited, &waiting, &call);
 
 	while (r >= 0 && !waiting.done)
 		r = sd_event_run(aws->event, UINT64_MAX);
 	if (r < 0) {
+		if (!waiting.done) /* nobody is here any more when the answer comes */
+			aws_cancel(call);
 		waiting.answer.result =
 			err_set(&waiting.answer.err, r, "%s: %m", aws_action_name(action));
 	}

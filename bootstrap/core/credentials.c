@@ -213,10 +213,13 @@ int credentials_wait(sd_event *event, struct imds *imds, uint64_t timeout_usec,
 	struct credentials **ret_credentials, struct err *err)
 {
 	struct waited waited = {.err = err};
-	int r = credentials_get(imds, timeout_usec, on_waited, &waited, NULL);
+	struct credentials_call *call = NULL;
+	int r = credentials_get(imds, timeout_usec, on_waited, &waited, &call);
 
 	while (r >= 0 && !waited.done)
 		r = sd_event_run(event, UINT64_MAX);
+	if (r < 0 && !waited.done) /* nobody is here any more when the answer comes */
+		credentials_cancel(call);
 	if (r < 0)
 		return err_set(err, r, "metadata service: %m");
 	if (waited.result == 0)

@@ -489,8 +489,11 @@ int imds_wait(struct imds *imds, const char *path, uint64_t timeout_usec, char *
 
 	while (r >= 0 && !waiting.done)
 		r = sd_event_run(imds->event, UINT64_MAX);
-	if (r < 0)
+	if (r < 0) { /* nobody is here any more when the answer comes */
+		imds_cancel(imds, &waiting);
+		free(waiting.answer.body);
 		return err_set(err, r, "metadata service: %m");
+	}
 	if (waiting.answer.result < 0) {
 		if (err)
 			*err = waiting.answer.err;

@@ -188,8 +188,11 @@ static void on_tags(struct imds_answer *answer, void *userdata)
 			break;
 		}
 		metadata->tags[metadata->n_tags].key = strdup(key);
-		if (!metadata->tags[metadata->n_tags].key)
+		if (!metadata->tags[metadata->n_tags].key) {
+			err_set(&answer->err, -ENOMEM, "metadata service: %m");
+			note_fault(c, -ENOMEM, &answer->err);
 			break;
+		}
 		tag_path(key, path, sizeof path);
 		ask(c, path, METADATA_LINE, metadata->tags[metadata->n_tags].key,
 			&metadata->tags[metadata->n_tags].value);
@@ -238,8 +241,10 @@ static void on_identity(struct imds_answer *answer, void *userdata)
 	struct collection *c = userdata;
 	bool first = !c->metadata->fields[METADATA_INSTANCE_ID];
 	struct metadata *read = first ? c->metadata : calloc(1, sizeof *read);
-	int r = read ? answer->result : -ENOMEM;
+	int r = answer->result;
 
+	if (!read)
+		r = err_set(&answer->err, -ENOMEM, "metadata service: %m");
 	if (r == 0)
 		r = metadata_parse_identity(read, answer->body, answer->length, &answer->err);
 	if (!first) {
@@ -254,7 +259,8 @@ static void on_identity(struct imds_answer *answer, void *userdata)
 	collection_settle(c);
 }
 
-int metadata_collect(struct imds *imds, uint64_t timeout_usec, metadata_done done, void *userdata)
+static int collect(struct imds *imds, uint64_t timeout_usec, metadata_done done, void *userdata,
+	struct collection **ret_collection)
 {
 	struct collection *c = calloc(1, sizeof *c);
 	uint64_t start = clock_boot();
@@ -273,7 +279,15 @@ int metadata_collect(struct imds *imds, uint64_t timeout_usec, metadata_done don
 		free(c->metadata);
 		free(c);
 	}
+	*ret_collection = c;
 	return r;
+}
+
+int metadata_collect(struct imds *imds, uint64_t timeout_usec, metadata_done done, void *userdata)
+{
+	struct collection *c;
+
+	return collect(imds, timeout_usec, done, userdata, &c);
 }
 
 struct waited {
@@ -295,14 +309,25 @@ static void on_collected(
 	waited->done = true;
 }
 
+/* Of a collection that nobody waits for any more. */
+static void on_late(int result, struct metadata *metadata, const struct err *err, void *userdata)
+{
+	(void)result, (void)err, (void)userdata;
+	metadata_free(metadata);
+}
+
 int metadata_wait(sd_event *event, struct imds *imds, uint64_t timeout_usec,
 	struct metadata **ret_metadata, struct err *err)
 {
 	struct waited waited = {.err = err};
-	int r = metadata_collect(imds, timeout_usec, on_collected, &waited);
+	struct collection *c;
+	int r = collect(imds, timeout_usec, on_collected, &waited, &c);
+	bool begun = r >= 0;
 
 	while (r >= 0 && !waited.done)
 		r = sd_event_run(event, UINT64_MAX);
+	if (r < 0 && begun && !waited.done)
+		c->done = on_late;
 	if (r < 0)
 		return err_set(err, r, "metadata service: %m");
 	if (waited.result < 0)
