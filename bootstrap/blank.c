@@ -402,7 +402,7 @@ int blank_unchanged(int fd, const struct volume *proven, struct err *err)
 		return err_set(err, -ESTALE, "%s is another device now", proven->node);
 	if (now.size != proven->size || now.read_only != proven->read_only)
 		return err_set(err, -ESTALE, "%s has changed its size or mode", proven->node);
-	if (now.written != proven->written)
+	if (now.written != proven->written || now.written == VOLUME_WRITTEN_UNKNOWN)
 		return err_set(err, -ESTALE,
 			"%s has been written to by somebody else while it was proven blank",
 			proven->node);

@@ -42,25 +42,43 @@ bool device_has(dev_t number, const char *name)
 	return faccessat(AT_FDCWD, path, F_OK, 0) == 0;
 }
 
-/* The device number in a file of sysfs; 0 when there is none. */
-static dev_t number_in(const char *path)
+/* The device number in a file of sysfs; `ret_number` is 0 when there is none. */
+static int number_in(const char *path, dev_t *ret_number)
 {
-	_cleanup_free_ char *text = NULL;
+	char text[NUMBER_MAX];
 	unsigned int major_number, minor_number;
+	int r = file_read_small(path, text, sizeof text);
 
-	if (file_read(path, NUMBER_MAX, &text, NULL) < 0 ||
-		sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
-		return 0;
-	return makedev(major_number, minor_number);
+	*ret_number = 0;
+	if (r < 0)
+		return r == -ENOENT || r == -ENODEV ? 0 : r;
+	if (sscanf(text, "%u:%u", &major_number, &minor_number) == 2)
+		*ret_number = makedev(major_number, minor_number);
+	return 0;
 }
 
-dev_t device_parent(dev_t partition)
+static int read_parent(dev_t partition, dev_t *ret_disk)
 {
 	char path[PATH_MAX];
 
 	(void)snprintf(
 		path, sizeof path, DEVICE_SYSFS "/../dev", major(partition), minor(partition));
-	return number_in(path);
+	return number_in(path, ret_disk);
+}
+
+dev_t device_parent(dev_t partition)
+{
+	dev_t disk;
+
+	(void)read_parent(partition, &disk);
+	return disk;
+}
+
+/* `ret_dir` is NULL when there is none. */
+static int open_directory(const char *path, DIR **ret_dir)
+{
+	*ret_dir = opendir(path);
+	return *ret_dir || errno == ENOENT ? 0 : -errno;
 }
 
 /* Entries of a directory but the dotted ones. The caller closes *dir after the last, a NULL. */
@@ -80,28 +98,33 @@ static void close_dir(DIR **dir)
 		(void)closedir(*dir);
 }
 
-/* Whether `upper` is the disk, or stands on it. What is too deep to follow counts as yes. */
-static bool stands_on(dev_t upper, dev_t disk, int depth)
+/* 1 if `upper` is the disk, or stands on it. What is too deep to follow counts as that. */
+static int stands_on(dev_t upper, dev_t disk, int depth)
 {
 	_cleanup_(close_dir) DIR *slaves = NULL;
 	char path[PATH_MAX];
 	const char *name;
+	dev_t lower;
+	int r;
 
 	if (upper == 0)
-		return false;
+		return 0;
 	if (upper == disk || depth >= DEPTH_MAX)
-		return true;
-	if (device_has(upper, "partition"))
-		return stands_on(device_parent(upper), disk, depth + 1);
+		return 1;
+	if (device_has(upper, "partition")) {
+		r = read_parent(upper, &lower);
+		return r < 0 ? r : stands_on(lower, disk, depth + 1);
+	}
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves", major(upper), minor(upper));
-	slaves = opendir(path);
-	while ((name = next_name(slaves))) {
+	r = open_directory(path, &slaves);
+	while (r == 0 && (name = next_name(slaves))) {
 		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves/%s/dev", major(upper),
 			minor(upper), name);
-		if (stands_on(number_in(path), disk, depth + 1))
-			return true;
+		r = number_in(path, &lower);
+		if (r == 0)
+			r = stands_on(lower, disk, depth + 1);
 	}
-	return false;
+	return r;
 }
 
 /* Undoes \040 and the like, in place: proc(5). */
@@ -280,79 +303,115 @@ static void set_use(struct volume *volume, const char *what, const char *name)
 		(void)snprintf(volume->in_use, sizeof volume->in_use, "%s%.100s", what, name);
 }
 
-static void find_holders(dev_t number, struct volume *volume)
+static int find_holders(struct volume *volume)
 {
 	_cleanup_(close_dir) DIR *holders = NULL;
 	char path[PATH_MAX];
 	const char *name;
+	int r;
 
-	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/holders", major(number), minor(number));
-	holders = opendir(path);
+	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/holders", major(volume->number),
+		minor(volume->number));
+	r = open_directory(path, &holders);
 	name = next_name(holders);
 	if (name)
 		set_use(volume, "held by ", name);
+	return r;
 }
 
 /* Partitions are the directories of the disk that have a file "partition". */
-static void find_partitions(struct volume *volume)
+static int find_partitions(struct volume *volume)
 {
 	const unsigned int numbers[] = {major(volume->number), minor(volume->number)};
 	_cleanup_(close_dir) DIR *disk = NULL;
 	char path[PATH_MAX];
 	const char *name;
+	int r;
 
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS, numbers[0], numbers[1]);
-	disk = opendir(path);
+	r = open_directory(path, &disk);
 	while ((name = next_name(disk))) {
 		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/%s/partition", numbers[0],
 			numbers[1], name);
 		if (faccessat(AT_FDCWD, path, F_OK, 0) == 0)
 			set_use(volume, "partition ", name);
 	}
+	return r;
 }
 
 /* A mounted btrfs names one of its devices in the mount table and all of them in sysfs. */
-static void find_btrfs(const struct device_users *users, const char *uuid, struct volume *volume)
+static int find_btrfs(const struct device_users *users, const char *uuid, struct volume *volume)
 {
 	_cleanup_(close_dir) DIR *devices = NULL;
 	bool member = false, root = false;
 	char path[PATH_MAX];
 	const char *name;
+	int r;
 
 	(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices", uuid);
-	devices = opendir(path);
-	while ((name = next_name(devices))) {
+	r = open_directory(path, &devices);
+	while (r >= 0 && (name = next_name(devices))) {
 		dev_t number;
 
 		(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices/%s/dev", uuid, name);
-		number = number_in(path);
-		member = member || stands_on(number, volume->number, 0);
+		r = number_in(path, &number);
+		if (r == 0)
+			r = stands_on(number, volume->number, 0);
+		member |= r > 0;
 		for (size_t i = 0; i < users->n_roots; i++)
-			root = root || (number && number == users->roots[i]);
+			root |= number && number == users->roots[i];
 	}
 	if (member)
 		set_use(volume, "member of btrfs ", uuid);
-	volume->root_disk = volume->root_disk || (member && root);
+	volume->root_disk |= member && root;
+	return r < 0 ? r : 0;
 }
 
-void device_users_find(const struct device_users *users, struct volume *volume)
+static int find_all_btrfs(const struct device_users *users, struct volume *volume)
 {
-	_cleanup_(close_dir) DIR *btrfs = opendir("/sys/fs/btrfs");
+	_cleanup_(close_dir) DIR *btrfs = NULL;
+	int r = open_directory("/sys/fs/btrfs", &btrfs);
 	const char *uuid;
 
-	for (size_t i = 0; i < users->n_roots; i++)
-		if (stands_on(users->roots[i], volume->number, 0))
-			volume->root_disk = true;
-	for (size_t i = 0; i < users->n_mounts && !*volume->mount; i++)
-		if (stands_on(users->mounts[i].numbers[0], volume->number, 0) ||
-			stands_on(users->mounts[i].numbers[1], volume->number, 0))
-			(void)snprintf(
-				volume->mount, sizeof volume->mount, "%s", users->mounts[i].point);
-	find_partitions(volume);
-	find_holders(volume->number, volume);
-	for (size_t i = 0; i < users->n_swaps; i++)
-		if (stands_on(users->swaps[i], volume->number, 0))
+	while (r == 0 && (uuid = next_name(btrfs)))
+		r = find_btrfs(users, uuid, volume);
+	return r;
+}
+
+static int find_mount(const struct device_users *users, struct volume *volume)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < users->n_mounts && r == 0; i++) {
+		const struct mount *mount = &users->mounts[i];
+
+		r = stands_on(mount->numbers[0], volume->number, 0);
+		if (r == 0)
+			r = stands_on(mount->numbers[1], volume->number, 0);
+		if (r > 0)
+			(void)snprintf(volume->mount, sizeof volume->mount, "%s", mount->point);
+	}
+	return r < 0 ? r : 0;
+}
+
+int device_users_find(const struct device_users *users, struct volume *volume)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < users->n_roots && r >= 0; i++) {
+		r = stands_on(users->roots[i], volume->number, 0);
+		volume->root_disk |= r > 0;
+	}
+	if (r >= 0)
+		r = find_mount(users, volume);
+	if (r >= 0)
+		r = find_partitions(volume);
+	if (r >= 0)
+		r = find_holders(volume);
+	for (size_t i = 0; i < users->n_swaps && r >= 0; i++) {
+		r = stands_on(users->swaps[i], volume->number, 0);
+		if (r > 0)
 			set_use(volume, "swap", "");
-	while ((uuid = next_name(btrfs)))
-		find_btrfs(users, uuid, volume);
+	}
+	return r < 0 ? r : find_all_btrfs(users, volume);
 }

@@ -36,13 +36,12 @@ static const struct {
 /* Reads an attribute of the device in sysfs, without trailing space; "" when there is none. */
 static void attribute(dev_t number, const char *name, char *ret_text, size_t room)
 {
-	_cleanup_free_ char *text = NULL;
-	char path[PATH_MAX];
-	size_t length = 0;
+	char path[PATH_MAX], text[ATTRIBUTE_MAX];
+	size_t length;
 
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/%s", major(number), minor(number), name);
-	if (file_read(path, ATTRIBUTE_MAX, &text, &length) < 0)
-		length = 0;
+	(void)file_read_small(path, text, sizeof text);
+	length = strlen(text);
 	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
 		length--;
 	if (length >= room)
@@ -67,8 +66,9 @@ static uint64_t sectors_written(dev_t number)
 	char text[ATTRIBUTE_MAX];
 
 	attribute(number, "stat", text, sizeof text);
-	(void)sscanf(text, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written,
-		&discarded);
+	if (sscanf(text, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written,
+		    &discarded) < 1)
+		return VOLUME_WRITTEN_UNKNOWN;
 	return written + discarded;
 }
 
@@ -216,7 +216,9 @@ static int describe(
 	(void)snprintf(volume.node, sizeof volume.node, "/dev/%.*s",
 		(int)(sizeof volume.node - sizeof "/dev/"), name);
 	find_who(&volume, name, fd);
-	device_users_find(users, &volume);
+	r = device_users_find(users, &volume);
+	if (r < 0)
+		return err_set(err, r, "what uses %s cannot be told: %m", volume.node);
 	*ret = volume;
 	return 0;
 }
@@ -273,28 +275,30 @@ int device_read(const char *path, struct volume *ret, struct err *err)
 	return r < 0 ? err_wrap(err, r, "%s", path) : 0;
 }
 
-/* A device that goes away while it is looked at, or is no disk, is left out. */
-static bool add(const char *name, const struct device_users *users, struct volume *ret)
+/* 1: it is described; 0: it goes away while it is looked at, or is no disk, and is left out. */
+static int add(
+	const char *name, const struct device_users *users, struct volume *ret, struct err *err)
 {
-	char path[PATH_MAX], text[32], node[PATH_MAX];
-	_cleanup_free_ char *number = NULL;
+	char path[PATH_MAX], text[32], number[32], node[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	unsigned int major_number, minor_number;
 	dev_t dev;
+	int r;
 
 	(void)snprintf(path, sizeof path, "/sys/block/%s/dev", name);
-	if (file_read(path, ATTRIBUTE_MAX, &number, NULL) < 0 ||
+	if (file_read_small(path, number, sizeof number) < 0 ||
 		sscanf(number, "%u:%u", &major_number, &minor_number) != 2)
-		return false;
+		return 0;
 	dev = makedev(major_number, minor_number);
 	attribute(dev, "hidden", text, sizeof text); /* one path of a multi-path NVMe namespace */
 	if (strcmp(text, "1") == 0 || attribute_number(dev, "size") == 0)
-		return false;
+		return 0;
 	(void)snprintf(node, sizeof node, "/dev/%s", name);
 	for (char *p = strchr(node, '!'); p; p = strchr(p, '!'))
 		*p = '/';
 	fd = try_open(node, dev);
-	return describe(dev, fd, users, ret, NULL) == 0;
+	r = describe(dev, fd, users, ret, err);
+	return r == 0 ? 1 : r == -ENODEV || r == -EINVAL ? 0 : r;
 }
 
 static int is_name(const struct dirent *entry)
@@ -320,7 +324,10 @@ int device_list(struct volume **ret_volumes, size_t *ret_n, struct err *err)
 	for (int i = 0; i < n_names; i++) {
 		struct volume volume;
 
-		if (r == 0 && add(names[i]->d_name, users, &volume)) {
+		if (r == 0)
+			r = add(names[i]->d_name, users, &volume, err);
+		if (r == 1) {
+			r = 0;
 			if (n < DEVICE_MAX)
 				volumes[n++] = volume;
 			else

@@ -19,6 +19,12 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 /* Reads up to `max` bytes that `fd` (a pipe, a file) gives until its end; as file_read(). */
 int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
 
+/*
+ * The same into `size` bytes of the caller's, and without any memory else: what a decision rests on
+ * is not missing because memory is. "" after an error.
+ */
+int file_read_small(const char *path, char *ret_text, size_t size);
+
 /* Writes all of it where `fd` stands, in spite of interruptions and short writes. */
 int file_write_all(int fd, const void *data, size_t length);
 
@@ -35,7 +41,7 @@ struct file_attribute {
 	const char *name, *value; /* as "user.NAME" (xattr(7)), and text */
 };
 
-/* The same with an attribute, which comes with the content; without, where there are none. */
+/* The same with an attribute, which comes with the content; without, where there can be none. */
 int file_write_with(const char *path, const void *data, size_t length, mode_t mode,
 	const struct file_attribute *attribute);
 

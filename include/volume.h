@@ -69,7 +69,8 @@ struct volume {
 	uint64_t diskseq; /* 0 unknown (kernel < 5.15) */
 	uint64_t size;    /* bytes */
 	uint64_t written; /* sectors that this machine has written or discarded so far; 0 also
-			     where the kernel does not count (queue/iostats) */
+			     where the kernel does not count (queue/iostats) … */
+#define VOLUME_WRITTEN_UNKNOWN UINT64_MAX /* … and this where its count cannot be read */
 
 	/* use */
 	bool root_disk, read_only;

@@ -537,6 +537,7 @@ static void test_unchanged(void)
 	CHANGED("its size", world.volume.size++);
 	CHANGED("or mode", world.volume.read_only = true);
 	CHANGED("written to", world.volume.written++);
+	CHANGED("written to", volume.written = world.volume.written = VOLUME_WRITTEN_UNKNOWN);
 	CHANGED("come into use", world.volume.root_disk = true);
 	CHANGED("come into use: /data", strcpy(world.volume.mount, "/data"));
 	CHANGED("come into use: swap", strcpy(world.volume.in_use, "swap"));

@@ -53,6 +53,27 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_length)
 	return fd < 0 ? -errno : file_read_fd(fd, max, ret_text, ret_length);
 }
 
+int file_read_small(const char *path, char *ret_text, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	size_t length = 0;
+	ssize_t n;
+
+	ret_text[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, ret_text + length, size - length);
+		length += n > 0 ? (size_t)n : 0;
+	} while ((n > 0 && length < size) || (n < 0 && errno == EINTR));
+	if (n < 0 || length == size) {
+		ret_text[0] = '\0';
+		return n < 0 ? -errno : -EFBIG;
+	}
+	ret_text[length] = '\0';
+	return 0;
+}
+
 int file_write_all(int fd, const void *data, size_t length)
 {
 	const char *rest = data;
@@ -103,8 +124,10 @@ static int write_temporary(int fd, const void *data, size_t length, mode_t mode,
 
 	if (r < 0)
 		return r;
-	if (attribute)
-		(void)fsetxattr(fd, attribute->name, attribute->value, strlen(attribute->value), 0);
+	if (attribute &&
+		fsetxattr(fd, attribute->name, attribute->value, strlen(attribute->value), 0) < 0 &&
+		errno != EOPNOTSUPP && errno != EPERM)
+		return -errno;
 	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 

@@ -184,7 +184,7 @@ a_plan >"$at/plan"
 plan_is_good() { # all of it, or words
 	[ "$status" -le 3 ] && is_clean &&
 		{ cmp -s "$at/out" "$at/plan" || grep -qE \
-			'allocate memory|no memory|no text|invalid token|expected near|no answer' "$at/out"; }
+			'allocate memory|no memory|no text|invalid token|expected near|no answer|CHECK failed: sanitizer' "$at/out"; }
 }
 without_memory a_plan plan_is_good 25
 
