@@ -268,7 +268,7 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 int converge(const struct options *options, converge_prepare prepare)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
-	enum exit_status status;
+	enum exit_status status = EXIT_FAILED;
 	struct err err;
 	int r = command_config(options, &config);
 
