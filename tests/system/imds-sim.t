@@ -146,7 +146,12 @@ is 'nothing can be found out without a token: 401, no 404' "$status" 401
 request GET /latest/meta-data/ -H "X-aws-ec2-metadata-token: ${long/AQAAA/AQAAB}"
 is 'with a token that was never issued: 401' "$status" 401
 
-token=$short get /latest/meta-data/instance-id
+for _ in 1 2 3 4 5; do # a busy machine may take longer than that
+	new_token 1
+	short=$token
+	get /latest/meta-data/instance-id
+	[ "$status" != 200 ] || break
+done
 is 'a token of one second is good at first ...' "$status" 200
 sleep 1.1
 token=$short get /latest/meta-data/instance-id
@@ -345,7 +350,7 @@ timeout 5 "$sim" --help >"$tmp/help"
 is '--help: exit status 0' $? 0
 for signal in TERM INT; do
 	rm -f "$tmp/ports2"
-	timeout -s KILL 10 "$sim" --ports-file "$tmp/ports2" "$tree" >/dev/null &
+	timeout -s KILL 60 "$sim" --ports-file "$tmp/ports2" "$tree" >/dev/null &
 	pid=$!
 	wait_for_file "$tmp/ports2"
 	kill -$signal $pid
