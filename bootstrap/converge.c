@@ -205,16 +205,17 @@ static uint64_t time_left(uint64_t began, uint64_t timeout_usec)
 /* Who has asked in vain since boot comes again, and does not keep others waiting. */
 static uint64_t time_to_ask(const struct options *options)
 {
+	uint64_t timeout_usec =
+		options->imds_timeout_usec ? options->imds_timeout_usec : TIMEOUT_DEFAULT;
 	_cleanup_(state_free_p) struct state *before = NULL;
 
 	if (!options->boot || state_read(options->state, &before, NULL) < 0)
-		return options->imds_timeout_usec;
+		return timeout_usec;
 	for (size_t i = 0; before && i < before->n_items; i++)
 		if (strcmp(before->items[i].name, APPLY_USER_DATA) == 0 &&
-			before->items[i].kind == STATE_BOOTSTRAP &&
-			options->imds_timeout_usec > TIMEOUT_LEAST)
+			before->items[i].kind == STATE_BOOTSTRAP && timeout_usec > TIMEOUT_LEAST)
 			return TIMEOUT_LEAST;
-	return options->imds_timeout_usec;
+	return timeout_usec;
 }
 
 /* 1: a bad configuration. */
@@ -233,8 +234,6 @@ static int run(const struct options *given, converge_prepare prepare, struct con
 	int r;
 
 	(void)umask(022);
-	if (!options.imds_timeout_usec)
-		options.imds_timeout_usec = TIMEOUT_DEFAULT;
 	options.imds_timeout_usec = time_to_ask(&options);
 	r = canonical_device(&options, device, err);
 	if (r == 0)

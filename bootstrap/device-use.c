@@ -394,7 +394,7 @@ static int find_mount(const struct device_users *users, struct volume *volume)
 	return r < 0 ? r : 0;
 }
 
-int device_users_find(const struct device_users *users, struct volume *volume)
+static int find_all(const struct device_users *users, struct volume *volume)
 {
 	int r = 0;
 
@@ -414,4 +414,12 @@ int device_users_find(const struct device_users *users, struct volume *volume)
 			set_use(volume, "swap", "");
 	}
 	return r < 0 ? r : find_all_btrfs(users, volume);
+}
+
+void device_users_find(const struct device_users *users, struct volume *volume)
+{
+	int r = find_all(users, volume);
+
+	if (r < 0)
+		set_use(volume, "what uses it cannot be told: ", strerror(-r));
 }

@@ -28,6 +28,6 @@ int device_users_read(struct device_users **ret, struct err *err);
 void device_users_free(struct device_users *users);
 CLEANUP_FOR(device_users, device_users_free);
 
-/* Fills root_disk, mount and in_use of the disk volume->number; a negative errno: not all is known.
+/* Fills root_disk, mount and in_use of the disk volume->number. What cannot be read counts as use.
  */
-int device_users_find(const struct device_users *users, struct volume *volume);
+void device_users_find(const struct device_users *users, struct volume *volume);

@@ -216,9 +216,7 @@ static int describe(
 	(void)snprintf(volume.node, sizeof volume.node, "/dev/%.*s",
 		(int)(sizeof volume.node - sizeof "/dev/"), name);
 	find_who(&volume, name, fd);
-	r = device_users_find(users, &volume);
-	if (r < 0)
-		return err_set(err, r, "what uses %s cannot be told: %m", volume.node);
+	device_users_find(users, &volume);
 	*ret = volume;
 	return 0;
 }
@@ -275,30 +273,27 @@ int device_read(const char *path, struct volume *ret, struct err *err)
 	return r < 0 ? err_wrap(err, r, "%s", path) : 0;
 }
 
-/* 1: it is described; 0: it goes away while it is looked at, or is no disk, and is left out. */
-static int add(
-	const char *name, const struct device_users *users, struct volume *ret, struct err *err)
+/* A device that goes away while it is looked at, or is no disk, is left out. */
+static bool add(const char *name, const struct device_users *users, struct volume *ret)
 {
 	char path[PATH_MAX], text[32], number[32], node[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	unsigned int major_number, minor_number;
 	dev_t dev;
-	int r;
 
 	(void)snprintf(path, sizeof path, "/sys/block/%s/dev", name);
 	if (file_read_small(path, number, sizeof number) < 0 ||
 		sscanf(number, "%u:%u", &major_number, &minor_number) != 2)
-		return 0;
+		return false;
 	dev = makedev(major_number, minor_number);
 	attribute(dev, "hidden", text, sizeof text); /* one path of a multi-path NVMe namespace */
 	if (strcmp(text, "1") == 0 || attribute_number(dev, "size") == 0)
-		return 0;
+		return false;
 	(void)snprintf(node, sizeof node, "/dev/%s", name);
 	for (char *p = strchr(node, '!'); p; p = strchr(p, '!'))
 		*p = '/';
 	fd = try_open(node, dev);
-	r = describe(dev, fd, users, ret, err);
-	return r == 0 ? 1 : r == -ENODEV || r == -EINVAL ? 0 : r;
+	return describe(dev, fd, users, ret, NULL) == 0;
 }
 
 static int is_name(const struct dirent *entry)
@@ -324,10 +319,7 @@ int device_list(struct volume **ret_volumes, size_t *ret_n, struct err *err)
 	for (int i = 0; i < n_names; i++) {
 		struct volume volume;
 
-		if (r == 0)
-			r = add(names[i]->d_name, users, &volume, err);
-		if (r == 1) {
-			r = 0;
+		if (r == 0 && add(names[i]->d_name, users, &volume)) {
 			if (n < DEVICE_MAX)
 				volumes[n++] = volume;
 			else

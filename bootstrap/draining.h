@@ -16,8 +16,7 @@
 #include "drain.h"
 
 #define DRAINING_PERSON "person" /* the key of a drain that somebody asked for */
-/* Seconds before the instance goes: 6 for an apply at work, 15 to stop apps, the rest for drain.d.
- */
+/* Seconds before the instance goes: 6 for an apply at work, 15 to stop apps, then drain.d. */
 #define DRAINING_MARGIN 25
 #define DRAINING_POLL   (250 * 1000ull) /* usec between two looks at connections */
 #define DRAINING_PATIENT                                                                           \

@@ -279,7 +279,7 @@ static int collect(struct imds *imds, uint64_t timeout_usec, metadata_done done,
 		free(c->metadata);
 		free(c);
 	}
-	*ret_collection = c;
+	*ret_collection = r < 0 ? NULL : c;
 	return r;
 }
 
@@ -322,11 +322,10 @@ int metadata_wait(sd_event *event, struct imds *imds, uint64_t timeout_usec,
 	struct waited waited = {.err = err};
 	struct collection *c;
 	int r = collect(imds, timeout_usec, on_collected, &waited, &c);
-	bool begun = r >= 0;
 
 	while (r >= 0 && !waited.done)
 		r = sd_event_run(event, UINT64_MAX);
-	if (r < 0 && begun && !waited.done)
+	if (r < 0 && c && !waited.done)
 		c->done = on_late;
 	if (r < 0)
 		return err_set(err, r, "metadata service: %m");

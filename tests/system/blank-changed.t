@@ -83,17 +83,14 @@ noticed=0 tried=0
 for ((n = 2; n <= look + 1; n++)); do # from when the proof has looked at the disk
 	fresh
 	apply flock:any $n "$(writer $between)"
-	if [ "$(calls_of_it)" != "${locked[n - 1]}" ]; then # it may take other numbers of calls to read
-		umount "$at/mnt" 2>/dev/null
-		detach "$dev"
-		continue
-	fi
-	tried=$((tried + 1))
-	if [ $status = 1 ] && [[ $out == *"has been written to by somebody else"* ]] &&
-		cmp -s -n 4096 -i "$between:0" "$dev" "$work/block" && ! blkid -p "$dev" >/dev/null; then
-		noticed=$((noticed + 1))
-	else
-		echo "# before call $n from the lock, ${locked[n - 1]}: status $status: $out"
+	if [ "$(calls_of_it)" = "${locked[n - 1]}" ]; then # it may take other numbers of calls to read
+		tried=$((tried + 1))
+		if [ $status = 1 ] && [[ $out == *"has been written to by somebody else"* ]] &&
+			cmp -s -n 4096 -i "$between:0" "$dev" "$work/block" && ! blkid -p "$dev" >/dev/null; then
+			noticed=$((noticed + 1))
+		else
+			echo "# before call $n from the lock, ${locked[n - 1]}: status $status: $out"
+		fi
 	fi
 	umount "$at/mnt" 2>/dev/null
 	detach "$dev"
