@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "file.h"
+#include "json-text.h"
 #include "log.h"
 
 #define KEPT_MAX ((size_t)64 << 10)
@@ -37,7 +38,7 @@ static json_t *read_own(const char *directory, const char *instance_id)
 
 	path_of(directory, path);
 	if (file_read(path, KEPT_MAX, &text, NULL) == 0)
-		json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+		json = json_from_text(text, strlen(text), NULL);
 	whose = json_string_value(json_object_get(json, "instanceId"));
 	if (whose && strcmp(whose, instance_id) == 0)
 		return json;

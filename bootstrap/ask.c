@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json-text.h"
+
 #define AGENT_TIMEOUT  (2ull * 1000000)
 #define AGENT_BODY_MAX ((size_t)256 << 10)
 
@@ -43,7 +45,7 @@ static void on_answer(struct http_response *response, void *userdata)
 		err_set(asking->err, 0, "%s: %s", asking->address, response->reason);
 		return;
 	}
-	asking->answer = json_loadb(response->body, response->length, JSON_REJECT_DUPLICATES, NULL);
+	asking->answer = json_from_text(response->body, response->length, NULL);
 	if (json_is_object(asking->answer))
 		return;
 	err_set(asking->err, 0, "%s answered %d without a document", asking->address,

@@ -12,6 +12,7 @@
 #include "blank.h"
 #include "cleanup.h"
 #include "file.h"
+#include "json-text.h"
 #include "remains.h"
 
 #define RECORD_MAX 4096
@@ -63,7 +64,7 @@ static int read_record(const char *path, const struct volume *volume, struct rec
 
 	if (r < 0)
 		return r;
-	json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json = json_from_text(text, strlen(text), NULL);
 	if (json_unpack(json, "{s:s, s:s, s:I}", "filesystem", &name, "uuid", &uuid, "size",
 		    &size) == 0 &&
 		(uint64_t)size == volume->size && strlen(uuid) == UUID_SIZE - 1) {

@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "file.h"
+#include "json-text.h"
 #include "secret.h"
 #include "spawn.h"
 #include "supervise.h"
@@ -85,7 +86,7 @@ static void read_record(const char *path, struct supervisor_status *status)
 
 	if (file_read(path, RECORD_MAX, &text, &length) < 0)
 		return;
-	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json = json_from_text(text, length, NULL);
 	if (json_unpack(json, "{s:I, s:I, s:s, s:s, s:I}", "pid", &pid, "appPid", &app_pid,
 		    "release", &release, "digest", &digest, "restarts", &restarts) == 0 &&
 		(status->pid == 0 || status->pid == (pid_t)pid)) {

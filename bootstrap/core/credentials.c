@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json-text.h"
+
 #define ROLES_PATH "meta-data/iam/security-credentials/"
 #define ROLE_MAX   64 /* IAM User Guide, "IAM and AWS STS quotas": a role's name */
 #define VALUE_MAX  3072
@@ -87,7 +89,7 @@ int credentials_parse(
 	const char *text, size_t length, struct credentials **ret_credentials, struct err *err)
 {
 	static const char *const secrets[] = {"SecretAccessKey", "Token"};
-	json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *document = json_from_text(text, length, NULL);
 	int r = -EBADMSG;
 
 	if (json_is_object(document))

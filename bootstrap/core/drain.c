@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "json-text.h"
 
 #define DRAIN_VERSION 1
 #define FILE_MAX      ((size_t)4 << 10)
@@ -89,7 +90,7 @@ static int drain_from_json(json_t *json, struct drain *ret_drain)
 
 int drain_parse(const char *text, size_t length, struct drain *ret_drain)
 {
-	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_from_text(text, length, NULL);
 	int r = json ? drain_from_json(json, ret_drain) : -EBADMSG;
 
 	json_decref(json);

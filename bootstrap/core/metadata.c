@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json-text.h"
+
 const struct metadata_name metadata_names[METADATA_FIELDS] = {
 	[METADATA_INSTANCE_ID] = {"instance-id", "instanceId", NULL},
 	[METADATA_INSTANCE_TYPE] = {"instance-type", "instanceType", NULL},
@@ -100,7 +102,7 @@ int metadata_parse_identity(
 	struct metadata *metadata, const char *text, size_t length, struct err *err)
 {
 	json_error_t error;
-	json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	json_t *document = json_from_text(text, length, &error);
 	int r = 0;
 
 	if (!json_is_object(document)) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json-text.h"
 
 #define SECOND 1000000ull
 /* Before scheduled maintenance begins: the drain itself, apps that stop, drain.d. */
@@ -102,7 +103,7 @@ static int parse_iso_time(const char *text, time_t *ret_time)
 static int parse_spot(const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *notice)
 {
-	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_from_text(text, strlen(text), NULL);
 	const char *action, *time;
 	char key[NOTICE_KEY_MAX], reason[NOTICE_REASON_MAX];
 	int r = -EBADMSG;
@@ -126,7 +127,7 @@ static int parse_spot(const char *text, struct notice_moment when,
 static int parse_rebalance(const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *notice)
 {
-	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_from_text(text, strlen(text), NULL);
 	char key[NOTICE_KEY_MAX], reason[NOTICE_REASON_MAX];
 	const char *time;
 	time_t noticed;
@@ -158,7 +159,7 @@ static bool comes_first(time_t begin, const struct notice *other, time_t now)
 static int parse_maintenance(const char *text, struct notice_moment when,
 	const struct config_lifecycle *config, struct notice *notice)
 {
-	json_t *events = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *event;
+	json_t *events = json_from_text(text, strlen(text), NULL), *event;
 	time_t lead = (time_t)(config->drain_usec / SECOND) + MAINTENANCE_MARGIN;
 	int r = json_is_array(events) ? 0 : -EBADMSG;
 	size_t i;

@@ -289,7 +289,7 @@ static int state_from_json(json_t *json, struct state **ret_state)
 
 int state_parse(const char *text, size_t length, struct state **ret_state)
 {
-	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_from_text(text, length, NULL);
 	int r = json ? state_from_json(json, ret_state) : -EBADMSG;
 
 	json_decref(json);
