@@ -20,9 +20,12 @@ for size in 16M 64M 1G 100G 1T 16T; do
 		skip "the reads of $size" "no file of that size here"
 		continue
 	}
-	before=$(completed)
-	said=$("$faults" "$dev" count)
-	done=$(($(completed) - before))
+	for _ in 1 2 3 4 5; do # the device counts what other tests read of it, too
+		before=$(completed)
+		said=$("$faults" "$dev" count)
+		done=$(($(completed) - before))
+		[ "$done" -gt $reads_max ] || break
+	done
 	read -r verdict reads _ <<<"${said/#blank:/blank}"
 	[ "$verdict" = blank ] && [ "$reads" -le $reads_max ] && [ "$done" -le $reads_max ]
 	ok $? "$size: $said; the device counts $done" "at most $reads_max"
