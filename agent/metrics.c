@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "view.h"
 
 struct exposition {
@@ -246,5 +247,5 @@ int metrics_render(const struct view_facts *facts, enum metrics_format format, c
 	}
 	if (format == METRICS_OPENMETRICS)
 		fputs("# EOF\n", out.f);
-	return fclose(out.f) == 0 ? 0 : -ENOMEM;
+	return file_close_text(out.f, ret_text);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "file.h"
 #include "html.h"
 #include "load.h"
 
@@ -440,7 +441,6 @@ int page_render(const struct page *page, char **ret_html, size_t *ret_length)
 	const struct status *status = status_find(page->status);
 	_cleanup_free_ char *html = NULL;
 	size_t length;
-	bool failed;
 	FILE *f;
 	int r;
 
@@ -458,8 +458,7 @@ int page_render(const struct page *page, char **ret_html, size_t *ret_length)
 
 	fputs("</main>\n", f);
 	put_footer(f, page, status);
-	failed = ferror(f);
-	if (fclose(f) != 0 || failed)
+	if (file_close_text(f, &html) < 0)
 		return -ENOMEM;
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "file.h"
 
 #define FIRST_LINE "#instanced\n"
 #define DELIMITER  "END_OF_FILE"
@@ -309,7 +310,7 @@ int launch_script(const struct launch_package *packages, size_t n_packages,
 	for (size_t i = 0; i < n_files; i++)
 		print_file(out, &files[i]);
 	fputs(tail, out);
-	if (fclose(out) != 0)
+	if (file_close_text(out, &text) < 0)
 		return -ENOMEM;
 	*ret_text = steal_ptr(text);
 	*ret_length = length;

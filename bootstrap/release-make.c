@@ -285,10 +285,8 @@ static char *describe(const struct config_app *app, const char *fingerprint)
 		fprintf(out, "run=%s\n", app->run);
 	for (size_t i = 0; i < app->env.n; i++)
 		fprintf(out, "env=%s\n", app->env.items[i]);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	(void)file_close_text(out, &text);
+	return text;
 }
 
 static int mark_complete(const struct config_app *app, const char *id, const char *path,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
+#include "file.h"
 
 #define MARK         "# Made by instanced from its configuration; a reboot clears it.\n"
 #define RELEASE_MARK "# release "
@@ -87,16 +87,6 @@ static void put_quoted(FILE *out, const char *text, bool variables)
 	(void)fputc('"', out);
 }
 
-static char *finish(FILE *out, char **text)
-{
-	bool failed = ferror(out) != 0;
-
-	if (fclose(out) == 0 && !failed)
-		return steal_ptr(*text);
-	free(*text);
-	return NULL;
-}
-
 char *unit_mount_text(const char *source, const char *target, const char *type, const char *options)
 {
 	char *text = NULL;
@@ -119,7 +109,8 @@ char *unit_mount_text(const char *source, const char *target, const char *type, 
 		put_plain(out, options);
 		fputs("\n", out);
 	}
-	return finish(out, &text);
+	(void)file_close_text(out, &text);
+	return text;
 }
 
 /* A web app reads the system, writes where its files are and /tmp, and may have a low port. */
@@ -201,7 +192,8 @@ char *unit_app_text(const struct config *config, const struct config_app *app, c
 	if (app->limit_nofile)
 		fprintf(out, "LimitNOFILE=%u\n", app->limit_nofile);
 	fputs(app_service, out);
-	return finish(out, &text);
+	(void)file_close_text(out, &text);
+	return text;
 }
 
 bool unit_is_ours(const char *text)

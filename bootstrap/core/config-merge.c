@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config-read.h"
+#include "file.h"
 
 static bool same_section(const struct config_setting *a, const struct config_setting *b)
 {
@@ -81,7 +82,7 @@ int config_merge(const char *path, char **ret_text, size_t *ret_length)
 	for (size_t i = 0; r == 0 && i < reading.n; i++)
 		if (begins_section(&reading, i))
 			print_section(out, &reading, i);
-	if (out && fclose(out) != 0 && r == 0)
+	if (out && file_close_text(out, &text) < 0 && r == 0)
 		r = -ENOMEM;
 	config_reading_clear(&reading);
 	config_problems_clear(&problems);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "file.h"
 #include "html.h"
 #include "metadata.h"
 
@@ -110,7 +111,7 @@ int template_render(const char *text, const struct metadata *metadata, const cha
 	while ((r = next_name(&text, out, name, err)) > 0)
 		html_escape(
 			out, strcmp(name, "title") == 0 ? title : metadata_value(metadata, name));
-	if (fclose(out) != 0 && r == 0)
+	if (file_close_text(out, &page) < 0 && r == 0)
 		r = err_set(err, -ENOMEM, "%m");
 	if (r < 0)
 		return r;
