@@ -337,6 +337,25 @@ if have "$name" sfdisk; then
 	fi
 fi
 
+# Who may not read a directory cannot know what it would have said.
+disk 64M
+cat >"$work/blind" <<-'END'
+	#!/bin/sh
+	mount -t tmpfs -o mode=0,uid=65534 none "$blind_for" &&
+		exec setpriv --bounding-set -dac_override,-dac_read_search "$@"
+END
+for directory in "/sys/block/${dev##*/}/holders" /sys/fs/btrfs; do
+	name="a disk of which ${directory/${dev##*/}/LOOP} cannot be read"
+	if [ ! -d "$directory" ] || ! unshare --mount true; then
+		skip "$name" "no $directory, or no mount namespaces here"
+		continue
+	fi
+	out=$(blind_for=$directory unshare --mount sh "$work/blind" "$probe" "$dev")
+	grep -qx 'verdict: not blank' <<<"$out" &&
+		grep -q '^objection: not in use: what uses it cannot be told: Permission denied' <<<"$out"
+	ok $? "$name is refused" "$out"
+done
+
 disk 64M --read-only
 refused "a read-only disk" "not read-only" "the device is read-only"
 disk $((16 * MiB - 512))
