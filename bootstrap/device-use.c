@@ -81,14 +81,17 @@ static int open_directory(const char *path, DIR **ret_dir)
 	return *ret_dir || errno == ENOENT ? 0 : -errno;
 }
 
-/* Entries of a directory but the dotted ones. The caller closes *dir after the last, a NULL. */
-static const char *next_name(DIR *dir)
+/* Entries of a directory but the dotted ones; NULL after the last, or with an error in *r. */
+static const char *next_name(DIR *dir, int *r)
 {
 	struct dirent *entry;
 
+	errno = 0;
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			return entry->d_name;
+	if (errno)
+		*r = -errno;
 	return NULL;
 }
 
@@ -117,7 +120,7 @@ static int stands_on(dev_t upper, dev_t disk, int depth)
 	}
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves", major(upper), minor(upper));
 	r = open_directory(path, &slaves);
-	while (r == 0 && (name = next_name(slaves))) {
+	while (r == 0 && (name = next_name(slaves, &r))) {
 		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/slaves/%s/dev", major(upper),
 			minor(upper), name);
 		r = number_in(path, &lower);
@@ -313,7 +316,7 @@ static int find_holders(struct volume *volume)
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS "/holders", major(volume->number),
 		minor(volume->number));
 	r = open_directory(path, &holders);
-	name = next_name(holders);
+	name = next_name(holders, &r);
 	if (name)
 		set_use(volume, "held by ", name);
 	return r;
@@ -330,7 +333,7 @@ static int find_partitions(struct volume *volume)
 
 	(void)snprintf(path, sizeof path, DEVICE_SYSFS, numbers[0], numbers[1]);
 	r = open_directory(path, &disk);
-	while ((name = next_name(disk))) {
+	while ((name = next_name(disk, &r))) {
 		(void)snprintf(path, sizeof path, DEVICE_SYSFS "/%s/partition", numbers[0],
 			numbers[1], name);
 		if (faccessat(AT_FDCWD, path, F_OK, 0) == 0)
@@ -350,7 +353,7 @@ static int find_btrfs(const struct device_users *users, const char *uuid, struct
 
 	(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices", uuid);
 	r = open_directory(path, &devices);
-	while (r >= 0 && (name = next_name(devices))) {
+	while (r >= 0 && (name = next_name(devices, &r))) {
 		dev_t number;
 
 		(void)snprintf(path, sizeof path, "/sys/fs/btrfs/%s/devices/%s/dev", uuid, name);
@@ -373,7 +376,7 @@ static int find_all_btrfs(const struct device_users *users, struct volume *volum
 	int r = open_directory("/sys/fs/btrfs", &btrfs);
 	const char *uuid;
 
-	while (r == 0 && (uuid = next_name(btrfs)))
+	while (r == 0 && (uuid = next_name(btrfs, &r)))
 		r = find_btrfs(users, uuid, volume);
 	return r;
 }
