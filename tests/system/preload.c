@@ -3,7 +3,8 @@
  * A library that resources.t puts before all others (LD_PRELOAD):
  *
  * FAIL_ALLOCATION=N: the Nth allocation fails, in each process, with its parents' counted; not
- * those of libcrypto, libcurl and libseccomp, which do not survive it.
+ * those of libcrypto, libcurl and libseccomp, which do not survive it, nor those of glibc when it
+ * reads nsswitch.conf.
  * COUNT_ALLOCATIONS=FILE gets how many there were, if the process exits.
  * CLOCK_OFFSET=FILE: seconds in it are added to the clock on the wall, whenever it is read.
  *
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ __attribute__((constructor)) static void begin(void)
 {
 	const char *at = getenv("FAIL_ALLOCATION");
 
+	(void)getpwnam("root");
 	allocations = 0; /* what libraries did before does not count */
 	fails_at = at ? strtoul(at, NULL, 10) : 0;
 }

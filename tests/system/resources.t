@@ -188,8 +188,13 @@ plan_is_good() { # all of it, or words
 }
 without_memory a_plan plan_is_good 25
 
-an_apply() { preload "$work/bin/instancectl" --config "$conf" --imds "$imds" \
-	--state "$state" --data "$data" apply; }
+run apply
+cp -a "$state" "$at/state-before"
+an_apply() { # of the next version, whose allocations are as many each time
+	rm -rf "$state" && cp -a "$at/state-before" "$state"
+	preload "$work/bin/instancectl" --config "$conf" --imds "$imds" --state "$state" \
+		--data "$data" apply
+}
 apply_is_good() {
 	local broken
 	broken=$(app_whole 2>&1)
