@@ -159,7 +159,7 @@ without_memory() {
 	local i total step=1 bad=
 	export COUNT_ALLOCATIONS=$at/count FAIL_ALLOCATION=0
 	"$1" >"$at/out" 2>&1
-	total=$(<"$at/count")
+	read -r total <"$at/count"
 	[ "$kills" = all ] || step=$((total / $3 + 1))
 	for ((i = RANDOM % step + 1; i <= total; i += step)); do
 		FAIL_ALLOCATION=$i
@@ -227,8 +227,9 @@ an_agent() { # until it was asked for everything
 			code $path >/dev/null
 		done
 		cp "$state/state.json" "$at/again" && mv "$at/again" "$state/state.json"
-		wait_for 3 code_is /instance 200 || echo "not ready: $(get /instance)"
-		kill -TERM $pid
+		ended_or_ready() { ! kill -0 $pid 2>/dev/null || code_is /instance 200; }
+		wait_for 3 ended_or_ready || echo "not ready: $(get /instance)"
+		kill -TERM $pid 2>/dev/null
 	fi
 	wait $pid
 	status=$?
