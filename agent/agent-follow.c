@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,9 +11,13 @@ int agent_load_config(
 	const struct places *places, struct config_layer *ret_user_data, struct config **ret_config)
 {
 	struct config_problems problems = {0};
-	int r;
+	struct err err;
+	int r = config_layer_read(places->state, ret_user_data, &err);
 
-	(void)config_layer_read(places->state, ret_user_data);
+	if (r < 0 && r != -ENOENT) {
+		log_error("%s", err.text);
+		return r;
+	}
 	r = config_load(places->config, places->config_given, ret_user_data, ret_config, &problems);
 	config_problems_log(&problems);
 	config_problems_clear(&problems);
@@ -53,7 +58,7 @@ void agent_on_user_data(void *userdata)
 	struct agent *agent = userdata;
 	_cleanup_(config_layer_clear) struct config_layer now = {0};
 
-	if (config_layer_read(agent->places->state, &now) == 0 &&
+	if (config_layer_read(agent->places->state, &now, NULL) == 0 &&
 		(now.length != agent->user_data.length ||
 			(now.text && memcmp(now.text, agent->user_data.text, now.length) != 0)))
 		reload(agent);

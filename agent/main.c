@@ -24,7 +24,7 @@ static int agent_run(const struct places *places, struct kept *kept)
 
 	if (r < 0) {
 		config_layer_clear(&kept->user_data);
-		return EXIT_USAGE;
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	}
 	agent.config = steal_ptr(kept->config);
 	agent.user_data = kept->user_data;

@@ -34,17 +34,34 @@ struct watch {
 	bool doubted;       /* it could not be read; this was tried again */
 };
 
+/* What cannot be read now is looked at again; what is known of it stays until then. */
+static void look_again(struct watch *watch)
+{
+	(void)sd_event_source_set_time_relative(watch->retry, RETRY);
+	(void)sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
+}
+
+static void read_index(struct watch *watch)
+{
+	char path[PATH_MAX + sizeof STATE_INDEX], *index = NULL;
+
+	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
+	if (file_read(path, TEMPLATE_MAX, &index, NULL) == -ENOMEM) {
+		look_again(watch);
+		return;
+	}
+	free(watch->index);
+	watch->index = index;
+}
+
 static void read_directory(struct watch *watch)
 {
-	char path[PATH_MAX + sizeof STATE_INDEX];
 	struct state *state = NULL;
 	int r = state_read(watch->directory, &state, &watch->trouble);
 
-	/* Without memory a good one looks broken, too: what is known stays until the next look. */
 	if (r < 0 && r != -ENOENT && (r == -ENOMEM || !watch->doubted)) {
 		watch->doubted = true;
-		(void)sd_event_source_set_time_relative(watch->retry, RETRY);
-		(void)sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
+		look_again(watch);
 		return;
 	}
 	watch->doubted = r < 0 && r != -ENOENT;
@@ -52,19 +69,25 @@ static void read_directory(struct watch *watch)
 	watch->state = state;
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
-	(void)drain_read(watch->directory, &watch->drain, NULL);
-	free(watch->index);
-	watch->index = NULL;
-	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
-	(void)file_read(path, TEMPLATE_MAX, &watch->index, NULL);
+	if (drain_read(watch->directory, &watch->drain, NULL) == -ENOMEM)
+		look_again(watch);
+	read_index(watch);
 }
 
-static void read_mounts(struct watch *watch)
+static int read_mounts(struct watch *watch)
 {
+	char *mountinfo;
+	int r = lseek(watch->mountinfo_fd, 0, SEEK_SET) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = file_read_fd(watch->mountinfo_fd, MOUNTINFO_MAX, &mountinfo, NULL);
+	if (r < 0) {
+		look_again(watch);
+		return r;
+	}
 	free(watch->mountinfo);
-	watch->mountinfo = NULL;
-	if (lseek(watch->mountinfo_fd, 0, SEEK_SET) == 0)
-		(void)file_read_fd(watch->mountinfo_fd, MOUNTINFO_MAX, &watch->mountinfo, NULL);
+	watch->mountinfo = mountinfo;
+	return 0;
 }
 
 static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -72,7 +95,7 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *us
 	struct watch *watch = userdata;
 
 	(void)source, (void)fd, (void)revents;
-	read_mounts(watch);
+	(void)read_mounts(watch);
 	watch->changed(watch->userdata);
 	return 0;
 }
@@ -98,16 +121,17 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct watch *watch = userdata;
 
+	(void)source, (void)usec;
 	watch->inotify = sd_event_source_disable_unref(watch->inotify);
 	if (sd_event_add_inotify(watch->event, &watch->inotify, watch->directory,
 		    IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
 			    IN_ONLYDIR,
 		    on_inotify, watch) < 0) {
-		(void)sd_event_source_set_time(source, usec + RETRY);
-		(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		look_again(watch);
 		return 0;
 	}
 	read_directory(watch); /* after the watch stands, so that nothing is missed */
+	(void)read_mounts(watch);
 	watch->changed(watch->userdata);
 	watch->configured(watch->userdata);
 	return 0;
@@ -129,7 +153,9 @@ int watch_new(sd_event *event, const char *directory, watch_changed changed,
 	snprintf(watch->directory, sizeof watch->directory, "%s", directory);
 	if (watch->mountinfo_fd < 0)
 		return -errno;
-	read_mounts(watch);
+	r = read_mounts(watch);
+	if (r < 0)
+		return r;
 	/* proc(5): poll() reports POLLPRI and POLLERR when the table changes. */
 	r = sd_event_add_io(event, &watch->mounts, watch->mountinfo_fd, EPOLLPRI, on_mounts, watch);
 	if (r >= 0)
@@ -177,7 +203,7 @@ static bool should_be_mounted(const struct state_item *item)
 
 bool watch_mounted(const struct watch *watch, const struct state_item *item)
 {
-	return should_be_mounted(item) && watch->mountinfo &&
+	return should_be_mounted(item) &&
 	       mounts_show(watch->mountinfo, item->path, item->number, item->device);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
 #include "command.h"
@@ -28,6 +29,7 @@ int cmd_check(const struct options *options)
 	_cleanup_(config_free_p) struct config *config = NULL;
 	struct config_problems problems = {0};
 	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	struct err err;
 	int r;
 
 	if (options->reference) {
@@ -44,7 +46,11 @@ int cmd_check(const struct options *options)
 				config->index.path ? config->index.path : "none");
 		return r;
 	}
-	(void)config_layer_read(options->state, &layer);
+	r = config_layer_read(options->state, &layer, &err);
+	if (r < 0 && r != -ENOENT) {
+		log_error("%s", err.text);
+		return EXIT_FAILED;
+	}
 	r = config_load(options->config, options->config_given, &layer, &config, &problems);
 	command_print_json(result_to_json(&problems));
 	config_problems_clear(&problems);

@@ -111,7 +111,7 @@ int cmd_plan(const struct options *given)
 	r = service_open(&options, &service, &err);
 	if (r == 0)
 		r = load(&options, &service, &config);
-	if (r == EXIT_USAGE) {
+	if (r > EXIT_DONE) {
 		service_close(&service);
 		return r;
 	}

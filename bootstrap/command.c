@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "file.h"
 #include "identity.h"
+#include "log.h"
 #include "spawn.h"
 #include "user-data.h"
 
@@ -28,19 +29,25 @@ int command_config_with(const struct options *options, const struct config_layer
 		options->config, options->config_given, user_data, ret_config, &problems);
 
 	config_problems_log(&problems);
-	if (r < 0 && ret_problem)
+	if (r == -EINVAL && ret_problem)
 		config_problem_text(
 			&problems.errors[0], ret_problem->text, sizeof ret_problem->text);
 	config_problems_clear(&problems);
-	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+	if (r == -EINVAL)
+		return EXIT_USAGE;
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 int command_config(const struct options *options, struct config **ret_config)
 {
 	struct config_layer layer = {0};
-	int r;
+	struct err err;
+	int r = config_layer_read(options->state, &layer, &err);
 
-	(void)config_layer_read(options->state, &layer);
+	if (r < 0 && r != -ENOENT) {
+		log_error("%s", err.text);
+		return EXIT_FAILED;
+	}
 	r = command_config_with(options, &layer, ret_config, NULL);
 	config_layer_clear(&layer);
 	return r;
@@ -94,10 +101,10 @@ int service_user_data(const struct options *options, struct service *service, ui
 	_cleanup_free_ char *body = NULL;
 	struct config_layer layer = {0};
 	size_t length = 0;
-	int r = config_layer_read(options->state, ret_layer);
+	int r = config_layer_read(options->state, ret_layer, err);
 
-	if (r == 0)
-		return 0;
+	if (r != -ENOENT)
+		return r;
 	r = ask_user_data(service, timeout_usec, &body, &length, err);
 	if (r == 0)
 		r = user_data_layer(body, length, &layer.text, &layer.length, err);

@@ -62,11 +62,11 @@ int cmd_volumes(const struct options *options);
 
 /*
  * Loads the configuration with the layer of user-data that apply keeps in the state directory, or
- * reports all errors and returns EXIT_USAGE.
+ * reports all errors and returns EXIT_USAGE; EXIT_FAILED: what it says cannot be told.
  */
 int command_config(const struct options *options, struct config **ret_config);
 
-/* The same with this layer. `ret_problem` (may be NULL) gets the first error's words. */
+/* The same with this layer. `ret_problem` (may be NULL) gets the words of the first error. */
 int command_config_with(const struct options *options, const struct config_layer *user_data,
 	struct config **ret_config, struct err *ret_problem);
 

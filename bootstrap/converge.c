@@ -158,10 +158,10 @@ static int complete_config(const struct options *options, struct service *servic
 	struct waiting waiting = {.options = options, .service = service};
 	struct ahead *ahead = NULL;
 	struct err words;
-	int r = config_layer_read(options->state, &layer);
+	int r = config_layer_read(options->state, &layer, err), status = EXIT_DONE;
 
-	if (r == 0)
-		return 0; /* known since boot, and loaded */
+	if (r != -ENOENT)
+		return r; /* known since boot, and loaded */
 	ahead = ahead_start(&request);
 	waiting_begin(&waiting);
 	r = service_user_data(options, service, options->imds_timeout_usec, &layer, &words);
@@ -177,11 +177,12 @@ static int complete_config(const struct options *options, struct service *servic
 	}
 	if (r == -EBADMSG) {
 		log_error("user-data: %s", words.text);
-	} else if (layer.text &&
-		   command_config_with(options, &layer, &complete, &words) != EXIT_DONE) {
-		r = -EBADMSG;
+	} else if (layer.text) {
+		status = command_config_with(options, &layer, &complete, &words);
 	}
-	if (r < 0) {
+	if (status == EXIT_FAILED)
+		return err_set(err, -ENOMEM, "user-data: %m");
+	if (r < 0 || status != EXIT_DONE) {
 		tell_failed(options, service, words.text);
 		return 1;
 	}

@@ -185,7 +185,7 @@ int config_load(const char *path, bool must_exist, const struct config_layer *us
  * What `apply` keeps of user-data in the state directory since boot: STATE/user-data.conf, empty
  * when user-data holds none of ours. -ENOENT: it is not known yet.
  */
-int config_layer_read(const char *state, struct config_layer *ret_layer);
+int config_layer_read(const char *state, struct config_layer *ret_layer, struct err *err);
 int config_layer_write(const char *state, const struct config_layer *layer, struct err *err);
 void config_layer_clear(struct config_layer *layer);
 

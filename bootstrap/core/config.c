@@ -199,7 +199,7 @@ static void layer_path(const char *state, char path[static PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/" CONFIG_USER_DATA, state);
 }
 
-int config_layer_read(const char *state, struct config_layer *ret_layer)
+int config_layer_read(const char *state, struct config_layer *ret_layer, struct err *err)
 {
 	struct config_layer layer = {0};
 	char path[PATH_MAX];
@@ -207,11 +207,12 @@ int config_layer_read(const char *state, struct config_layer *ret_layer)
 
 	layer_path(state, path);
 	r = file_read(path, CONFIG_FILE_MAX, &layer.text, &layer.length);
-	if (r == 0 && layer.length == 0)
+	if (r < 0)
+		return err_set(err, r, "%s: %m", path);
+	if (layer.length == 0)
 		config_layer_clear(&layer);
-	if (r == 0)
-		*ret_layer = layer;
-	return r;
+	*ret_layer = layer;
+	return 0;
 }
 
 int config_layer_write(const char *state, const struct config_layer *layer, struct err *err)
