@@ -44,10 +44,12 @@ static int agent_run(const struct places *places, struct kept *kept)
 		r = agent_start_scaling(&agent, &err);
 	if (r == 0)
 		r = agent_start_answering(&agent, &err);
+	if (r == 0) {
+		r = sd_event_loop(agent.event);
+		err_set(&err, r, "event loop: %m");
+	}
 	if (r < 0)
 		log_error("%s", err.text);
-	else
-		r = sd_event_loop(agent.event);
 	agent_stop(&agent);
 	return r < 0 ? EXIT_FAILED : r;
 }
