@@ -177,6 +177,8 @@ size_t blank_samples(uint64_t size, struct zero_range *ret_ranges)
 {
 	struct list list = {.ranges = ret_ranges, .size = size};
 
+	if (size <= BLANK_WHOLE_SIZE)
+		return cut(0, size, ret_ranges);
 	for (uint64_t i = 0; i < BLANK_SAMPLES; i++)
 		add(&list, NULL,
 			size / BLANK_SAMPLES * i + size % BLANK_SAMPLES * i / BLANK_SAMPLES);

@@ -21,7 +21,7 @@ head -c 4096 /dev/urandom >"$work/block"
 
 # fresh: a blank disk, as configuration has it
 fresh() {
-	disk disk 64M
+	disk disk 80M # not one that is read as a whole
 	cat >"$conf" <<-END
 		[volume data]
 		device = $dev
@@ -108,7 +108,7 @@ detach "$dev"
 
 while IFS='|' read -r call n said; do
 	fresh
-	apply "$call" "$n" "truncate --size 80M $work/disk.img && losetup --set-capacity $dev"
+	apply "$call" "$n" "truncate --size 100M $work/disk.img && losetup --set-capacity $dev"
 	refused "it grows before $call $n" "$said"
 	detach "$dev"
 done <<-END
@@ -124,7 +124,7 @@ swap() {
 		while [ -e /sys/block/${dev#/dev/}/loop/backing_file ]; do sleep 0.01; done
 		losetup $dev $work/$1"
 }
-truncate --size 64M "$work/ext2.img" "$work/unseen.img"
+truncate --size 80M "$work/ext2.img" "$work/unseen.img"
 mkfs.ext2 -q "$work/ext2.img"
 dd if="$work/block" of="$work/unseen.img" oflag=seek_bytes seek=$between conv=notrunc status=none
 

@@ -30,7 +30,8 @@ for size in 16M 64M 1G 100G 1T 16T; do
 	[ "$verdict" = blank ] && [ "$reads" -le $reads_max ] && [ "$done" -le $reads_max ]
 	ok $? "$size: $said; the device counts $done" "at most $reads_max"
 	submissions=${said##* in } submissions=${submissions%% *}
-	[ "$submissions" -le $((reads_max / 64)) ]
+	case $size in 16M | 64M) together=8 ;; *) together=64 ;; esac # small ones are read in large pieces
+	[ "$submissions" -le $((reads_max / together)) ]
 	ok $? "$size: they are under way together" "$said"
 	detach "$dev"
 done

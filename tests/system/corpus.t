@@ -24,7 +24,6 @@ zeros=0
 while IFS=$'\t' read -r verdict name said; do
 	case $verdict in
 	blank) zeros=$((zeros + 1)) ;;
-	passes) ok 0 "$name is called blank: between two samples is only $said" ;;
 	good) ok 0 "$name: $said" ;;
 	*) ok 1 "$name: $said" ;;
 	esac
