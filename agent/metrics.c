@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "text.h"
 #include "view.h"
 
 struct exposition {
@@ -230,11 +230,12 @@ static void put_volumes(const struct exposition *out, const struct view_facts *f
 
 int metrics_render(const struct view_facts *facts, enum metrics_format format, char **ret_text)
 {
-	size_t length;
-	struct exposition out = {open_memstream(ret_text, &length), format};
+	struct exposition out = {.format = format};
+	struct text text;
 
-	if (!out.f)
+	if (text_begin(&text) < 0)
 		return -ENOMEM;
+	out.f = text.out;
 	put_identity(&out, facts->metadata);
 	put_status(&out, facts);
 	put_load(&out, facts->load);
@@ -247,5 +248,5 @@ int metrics_render(const struct view_facts *facts, enum metrics_format format, c
 	}
 	if (format == METRICS_OPENMETRICS)
 		fputs("# EOF\n", out.f);
-	return file_close_text(out.f, ret_text);
+	return text_end(&text, ret_text, NULL);
 }

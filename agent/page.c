@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "file.h"
 #include "html.h"
 #include "load.h"
+#include "text.h"
 
 #define HUES           8 /* few enough to be told apart at a glance */
 #define GLYPH_SIDE     5
@@ -440,25 +440,24 @@ int page_render(const struct page *page, char **ret_html, size_t *ret_length)
 {
 	const struct status *status = status_find(page->status);
 	_cleanup_free_ char *html = NULL;
+	struct text text;
 	size_t length;
-	FILE *f;
 	int r;
 
 	if (!status)
 		return -EINVAL;
-	f = open_memstream(&html, &length);
-	if (!f)
+	if (text_begin(&text) < 0)
 		return -ENOMEM;
-	put_head(f, page, status);
-	fputs("<main>\n", f);
-	put_identity(f, page);
-	r = put_checks(f, page);
+	put_head(text.out, page, status);
+	fputs("<main>\n", text.out);
+	put_identity(text.out, page);
+	r = put_checks(text.out, page);
 	if (page->load)
-		put_load(f, page->load);
+		put_load(text.out, page->load);
 
-	fputs("</main>\n", f);
-	put_footer(f, page, status);
-	if (file_close_text(f, &html) < 0)
+	fputs("</main>\n", text.out);
+	put_footer(text.out, page, status);
+	if (text_end(&text, &html, &length) < 0)
 		return -ENOMEM;
 	if (r < 0)
 		return r;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "file.h"
+#include "text.h"
 
 #define FIRST_LINE "#instanced\n"
 #define DELIMITER  "END_OF_FILE"
@@ -298,23 +298,17 @@ static void print_file(FILE *out, const struct launch_file *file)
 int launch_script(const struct launch_package *packages, size_t n_packages,
 	const struct launch_file *files, size_t n_files, char **ret_text, size_t *ret_length)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
+	struct text text;
 
-	if (!out)
+	if (text_begin(&text) < 0)
 		return -ENOMEM;
-	fputs(head, out);
-	print_pins(out, packages, n_packages);
-	fputs(middle, out);
+	fputs(head, text.out);
+	print_pins(text.out, packages, n_packages);
+	fputs(middle, text.out);
 	for (size_t i = 0; i < n_files; i++)
-		print_file(out, &files[i]);
-	fputs(tail, out);
-	if (file_close_text(out, &text) < 0)
-		return -ENOMEM;
-	*ret_text = steal_ptr(text);
-	*ret_length = length;
-	return 0;
+		print_file(text.out, &files[i]);
+	fputs(tail, text.out);
+	return text_end(&text, ret_text, ret_length);
 }
 
 /* -- the document -- */

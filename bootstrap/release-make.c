@@ -20,6 +20,7 @@
 #include "release-store.h"
 #include "source-fetch.h"
 #include "spawn.h"
+#include "text.h"
 #include "tree.h"
 
 /* -- what it will be called -- */
@@ -273,20 +274,19 @@ static int build_as_user(
 /* What it was made of, and how it is run (release_own()). The caller frees; NULL: no memory. */
 static char *describe(const struct config_app *app, const char *fingerprint)
 {
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
+	char *description = NULL;
+	struct text text;
 
-	if (!out)
+	if (text_begin(&text) < 0)
 		return NULL;
-	fprintf(out, "%s\n%s\nuser=%s\nlimit_nofile=%u\n", fingerprint, app->source,
+	fprintf(text.out, "%s\n%s\nuser=%s\nlimit_nofile=%u\n", fingerprint, app->source,
 		app->user ? app->user : "", app->limit_nofile);
 	if (app->run)
-		fprintf(out, "run=%s\n", app->run);
+		fprintf(text.out, "run=%s\n", app->run);
 	for (size_t i = 0; i < app->env.n; i++)
-		fprintf(out, "env=%s\n", app->env.items[i]);
-	(void)file_close_text(out, &text);
-	return text;
+		fprintf(text.out, "env=%s\n", app->env.items[i]);
+	(void)text_end(&text, &description, NULL);
+	return description;
 }
 
 static int mark_complete(const struct config_app *app, const char *id, const char *path,

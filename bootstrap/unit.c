@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "text.h"
 
 #define MARK         "# Made by instanced from its configuration; a reboot clears it.\n"
 #define RELEASE_MARK "# release "
@@ -89,28 +89,27 @@ static void put_quoted(FILE *out, const char *text, bool variables)
 
 char *unit_mount_text(const char *source, const char *target, const char *type, const char *options)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *unit = NULL;
+	struct text text;
 
-	if (!out)
+	if (text_begin(&text) < 0)
 		return NULL;
 	fputs(MARK "[Unit]\n"
 		   "Description=Volume ",
-		out);
-	put_plain(out, target);
-	fputs("\nDocumentation=man:instanced.conf(5)\n\n[Mount]\nWhat=", out);
-	put_plain(out, source);
-	fputs("\nWhere=", out);
-	put_plain(out, target);
-	fprintf(out, "\nType=%s\n", type);
+		text.out);
+	put_plain(text.out, target);
+	fputs("\nDocumentation=man:instanced.conf(5)\n\n[Mount]\nWhat=", text.out);
+	put_plain(text.out, source);
+	fputs("\nWhere=", text.out);
+	put_plain(text.out, target);
+	fprintf(text.out, "\nType=%s\n", type);
 	if (options) {
-		fputs("Options=", out);
-		put_plain(out, options);
-		fputs("\n", out);
+		fputs("Options=", text.out);
+		put_plain(text.out, options);
+		fputs("\n", text.out);
 	}
-	(void)file_close_text(out, &text);
-	return text;
+	(void)text_end(&text, &unit, NULL);
+	return unit;
 }
 
 /* A web app reads the system, writes where its files are and /tmp, and may have a low port. */
@@ -157,43 +156,42 @@ static void put_secrets(FILE *out, const struct config_app *app)
 char *unit_app_text(const struct config *config, const struct config_app *app, const char *id,
 	const char *stamp)
 {
-	char *text = NULL, line[CONFIG_LINE_MAX + 16];
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *unit = NULL, line[CONFIG_LINE_MAX + 16];
+	struct text text;
 
-	if (!out)
+	if (text_begin(&text) < 0)
 		return NULL;
-	fprintf(out, MARK RELEASE_MARK "%s\n", id);
+	fprintf(text.out, MARK RELEASE_MARK "%s\n", id);
 	if (app->env_file || app->credentials.n > 0)
-		fprintf(out, "# secrets %s\n", stamp);
-	fprintf(out, "[Unit]\nDescription=App %s, release %s\n", app->name, id);
+		fprintf(text.out, "# secrets %s\n", stamp);
+	fprintf(text.out, "[Unit]\nDescription=App %s, release %s\n", app->name, id);
 	fputs("Documentation=man:instanced.conf(5)\nAfter=network.target\n"
 	      "StartLimitIntervalSec=0\nRequiresMountsFor=",
-		out);
-	put_quoted(out, app->path, false);
+		text.out);
+	put_quoted(text.out, app->path, false);
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		if (!config->volumes[i].required)
 			continue;
-		(void)fputc(' ', out);
-		put_quoted(out, config->volumes[i].mount, false);
+		(void)fputc(' ', text.out);
+		put_quoted(text.out, config->volumes[i].mount, false);
 	}
-	fputs("\n\n[Service]\nExecStart=/bin/sh -c ", out);
+	fputs("\n\n[Service]\nExecStart=/bin/sh -c ", text.out);
 	snprintf(line, sizeof line, "exec %s", app->run);
-	put_quoted(out, line, true);
-	fputs("\nWorkingDirectory=", out);
-	put_plain(out, app->path);
-	fprintf(out, "/releases/%s\nUser=%s\nEnvironment=LANG=C.UTF-8\n", id, app->user);
+	put_quoted(text.out, line, true);
+	fputs("\nWorkingDirectory=", text.out);
+	put_plain(text.out, app->path);
+	fprintf(text.out, "/releases/%s\nUser=%s\nEnvironment=LANG=C.UTF-8\n", id, app->user);
 	for (size_t i = 0; i < app->env.n; i++) {
-		fputs("Environment=", out);
-		put_quoted(out, app->env.items[i], false);
-		fputs("\n", out);
+		fputs("Environment=", text.out);
+		put_quoted(text.out, app->env.items[i], false);
+		fputs("\n", text.out);
 	}
-	put_secrets(out, app);
+	put_secrets(text.out, app);
 	if (app->limit_nofile)
-		fprintf(out, "LimitNOFILE=%u\n", app->limit_nofile);
-	fputs(app_service, out);
-	(void)file_close_text(out, &text);
-	return text;
+		fprintf(text.out, "LimitNOFILE=%u\n", app->limit_nofile);
+	fputs(app_service, text.out);
+	(void)text_end(&text, &unit, NULL);
+	return unit;
 }
 
 bool unit_is_ours(const char *text)

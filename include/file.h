@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -25,12 +24,6 @@ int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
  * is not missing because memory is. "" after an error.
  */
 int file_read_small(const char *path, char *ret_text, size_t size);
-
-/*
- * Closes what open_memstream() opened. -ENOMEM: not all of it is in *text, which is NULL then;
- * fclose() of glibc says nothing of its last realloc().
- */
-int file_close_text(FILE *stream, char **text);
 
 /* Writes all of it where `fd` stands, in spite of interruptions and short writes. */
 int file_write_all(int fd, const void *data, size_t length);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -203,37 +202,6 @@ static void test_directories(void)
 		"and in the place of a parent");
 }
 
-static bool no_memory;
-
-/* Who opened a stream to memory calls it, too. */
-void *realloc(void *old, size_t size)
-{
-	static void *(*real)(void *, size_t);
-
-	if (!real)
-		real = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
-	return no_memory ? NULL : real(old, size);
-}
-
-static void test_text(void)
-{
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
-
-	fputs("a text", out);
-	ok(file_close_text(out, &text) == 0, "a text is closed");
-	is_str(text, "a text", "and whole");
-	free(text);
-
-	out = open_memstream(&text, &length);
-	fputs("a text", out);
-	no_memory = true;
-	is_int(file_close_text(out, &text), -ENOMEM, "one without memory at its end is an error");
-	no_memory = false;
-	ok(!text, "and there is none");
-}
-
 static void test_cleanup(void)
 {
 	int fd = 7;
@@ -262,7 +230,6 @@ int main(void)
 	test_write_no_room();
 	test_equals();
 	test_directories();
-	test_text();
 	test_cleanup();
 	return done_testing();
 }

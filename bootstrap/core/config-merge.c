@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "config-read.h"
-#include "file.h"
+#include "text.h"
 
 static bool same_section(const struct config_setting *a, const struct config_setting *b)
 {
@@ -70,10 +70,14 @@ int config_merge(const char *path, char **ret_text, size_t *ret_length)
 {
 	struct config_problems problems = {0};
 	struct config_reading reading = {.problems = &problems};
-	_cleanup_free_ char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-	int r = out ? config_read_file(&reading, path, true) : -ENOMEM;
+	_cleanup_free_ char *merged = NULL;
+	struct text text;
+	size_t length;
+	int r = text_begin(&text);
+
+	if (r < 0)
+		return r;
+	r = config_read_file(&reading, path, true);
 
 	if (r == 0)
 		r = config_read_directory(&reading, path);
@@ -81,14 +85,14 @@ int config_merge(const char *path, char **ret_text, size_t *ret_length)
 		r = -EINVAL;
 	for (size_t i = 0; r == 0 && i < reading.n; i++)
 		if (begins_section(&reading, i))
-			print_section(out, &reading, i);
-	if (out && file_close_text(out, &text) < 0 && r == 0)
+			print_section(text.out, &reading, i);
+	if (text_end(&text, &merged, &length) < 0 && r == 0)
 		r = -ENOMEM;
 	config_reading_clear(&reading);
 	config_problems_clear(&problems);
 	if (r < 0)
 		return r;
-	*ret_text = steal_ptr(text);
+	*ret_text = steal_ptr(merged);
 	*ret_length = length;
 	return 0;
 }

@@ -74,15 +74,6 @@ int file_read_small(const char *path, char *ret_text, size_t size)
 	return 0;
 }
 
-int file_close_text(FILE *stream, char **text)
-{
-	if (fclose(stream) == 0 && *text)
-		return 0;
-	free(*text);
-	*text = NULL;
-	return -ENOMEM;
-}
-
 int file_write_all(int fd, const void *data, size_t length)
 {
 	const char *rest = data;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "file.h"
 #include "html.h"
 #include "metadata.h"
+#include "text.h"
 
 #define TEMPLATE_NAME_MAX 160
 
@@ -103,15 +103,15 @@ int template_render(const char *text, const struct metadata *metadata, const cha
 	_cleanup_free_ char *page = NULL;
 	char name[TEMPLATE_NAME_MAX];
 	size_t length = 0;
-	FILE *out = open_memstream(&page, &length);
+	struct text rendered;
 	int r;
 
-	if (!out)
+	if (text_begin(&rendered) < 0)
 		return err_set(err, -ENOMEM, "%m");
-	while ((r = next_name(&text, out, name, err)) > 0)
-		html_escape(
-			out, strcmp(name, "title") == 0 ? title : metadata_value(metadata, name));
-	if (file_close_text(out, &page) < 0 && r == 0)
+	while ((r = next_name(&text, rendered.out, name, err)) > 0)
+		html_escape(rendered.out,
+			strcmp(name, "title") == 0 ? title : metadata_value(metadata, name));
+	if (text_end(&rendered, &page, &length) < 0 && r == 0)
 		r = err_set(err, -ENOMEM, "%m");
 	if (r < 0)
 		return r;
