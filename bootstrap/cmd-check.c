@@ -54,5 +54,7 @@ int cmd_check(const struct options *options)
 	r = config_load(options->config, options->config_given, &layer, &config, &problems);
 	command_print_json(result_to_json(&problems));
 	config_problems_clear(&problems);
-	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+	if (r == -EINVAL)
+		return EXIT_USAGE;
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }

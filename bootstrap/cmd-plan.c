@@ -64,11 +64,13 @@ static int load(const struct options *options, struct service *service, struct c
 	struct err err;
 	int r = service_user_data(options, service, options->imds_timeout_usec, &layer, &err);
 
-	if (r == -EBADMSG)
+	if (r == -EBADMSG || r == -ENOMEM) {
 		log_error("user-data: %s", err.text);
-	else if (r < 0)
+		return r == -EBADMSG ? EXIT_USAGE : EXIT_FAILED;
+	}
+	if (r < 0)
 		log_warning("user-data is not known, the files alone count: %s", err.text);
-	return r == -EBADMSG ? EXIT_USAGE : command_config_with(options, &layer, ret_config, NULL);
+	return command_config_with(options, &layer, ret_config, NULL);
 }
 
 static int make(const struct options *options, const struct config *config, struct service *service,

@@ -218,9 +218,12 @@ int cmd_user_data(const struct options *options)
 	struct err err;
 	int n = take_packages(options, packages), r;
 
-	named.config_given = true; /* there is nothing to print of no configuration */
-	if (n < 0 || command_config_with(&named, NULL, &config, NULL) != EXIT_DONE)
+	if (n < 0)
 		return EXIT_USAGE;
+	named.config_given = true; /* there is nothing to print of no configuration */
+	r = command_config_with(&named, NULL, &config, NULL);
+	if (r != EXIT_DONE)
+		return r;
 	r = files_read(&files, options->config, config, &err);
 	if (r == 0 && options->baked)
 		r = make_document(options, &files, &text, &length, &err);

@@ -212,8 +212,11 @@ void command_print_json(json_t *json)
 {
 	char *text = json_dumps(json, JSON_INDENT(2));
 
-	if (text)
-		puts(text);
+	if (!text) {
+		log_error("cannot allocate memory to print JSON");
+		exit(EXIT_FAILED);
+	}
+	puts(text);
 	free(text);
 	json_decref(json);
 }

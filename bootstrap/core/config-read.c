@@ -381,6 +381,8 @@ int config_read_file(struct config_reading *reading, const char *path, bool must
 
 	if (r == -ENOENT && !must_exist)
 		return 0;
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0) {
 		config_problem_add(reading->problems, path, 0, NULL, NULL, "%s",
 			r == -EFBIG ? "is longer than 256 KiB" : strerror(-r));
@@ -405,11 +407,14 @@ int config_read_directory(struct config_reading *reading, const char *path)
 
 	snprintf(pattern, sizeof pattern, "%.*sconf.d/*.conf", slash ? (int)(slash - path + 1) : 0,
 		path);
+	errno = 0;
 	r = glob(pattern, 0, on_unreadable, &found);
-	if (r == GLOB_ABORTED)
+	if (r == GLOB_NOSPACE || (r == GLOB_ABORTED && errno == ENOMEM))
+		r = -ENOMEM;
+	else if (r == GLOB_ABORTED)
 		config_problem_add(
 			reading->problems, pattern, 0, NULL, NULL, "the directory cannot be read");
-	r = r == GLOB_NOSPACE ? -ENOMEM : 0;
+	r = r == -ENOMEM ? r : 0;
 	for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
 		r = config_read_file(reading, found.gl_pathv[i], true);
 	globfree(&found);
