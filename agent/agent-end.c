@@ -26,8 +26,10 @@ int agent_end(struct agent *agent, bool reload)
 	agent->reloading = reload;
 	agent->last = false;
 	agent->end = sd_event_source_disable_unref(agent->end);
-	return sd_event_add_time_relative(
-		agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent);
+	if (sd_event_add_time_relative(
+		    agent->event, &agent->end, CLOCK_MONOTONIC, 0, 1, on_end, agent) >= 0)
+		return 0;
+	return sd_event_exit(agent->event, reload ? AGENT_RELOAD : 0); /* it will not wait, then */
 }
 
 int agent_on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

@@ -28,14 +28,15 @@ int agent_load_config(
  * Begins anew with what is configured now; what has an error does not replace what works. It is not
  * read a second time: it may have an error by then.
  */
-static void reload(struct agent *agent)
+static int reload(struct agent *agent)
 {
 	_cleanup_(config_layer_clear) struct config_layer user_data = {0};
 	struct kept *kept = agent->kept;
 	struct config *config = NULL;
+	int r = agent->ending ? -EBUSY : agent_load_config(agent->places, &user_data, &config);
 
-	if (agent->ending || agent_load_config(agent->places, &user_data, &config) < 0)
-		return;
+	if (r < 0)
+		return r;
 	config_free(kept->config);
 	config_layer_clear(&kept->user_data);
 	kept->config = config;
@@ -44,24 +45,27 @@ static void reload(struct agent *agent)
 	log_notice("reading the configuration again");
 	if (!agent->end)
 		(void)agent_end(agent, true);
+	return 0;
 }
 
 int agent_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	(void)source, (void)info;
-	reload(userdata);
+	(void)reload(userdata);
 	return 0;
 }
 
-void agent_on_user_data(void *userdata)
+int agent_on_user_data(void *userdata)
 {
 	struct agent *agent = userdata;
 	_cleanup_(config_layer_clear) struct config_layer now = {0};
+	int r = config_layer_read(agent->places->state, &now, NULL);
 
-	if (config_layer_read(agent->places->state, &now, NULL) == 0 &&
+	if (r == 0 &&
 		(now.length != agent->user_data.length ||
 			(now.text && memcmp(now.text, agent->user_data.text, now.length) != 0)))
-		reload(agent);
+		r = reload(agent);
+	return r;
 }
 
 /* An app of the state that is not configured (any more) has what is usual. */

@@ -101,7 +101,7 @@ int agent_load_config(const struct places *places, struct config_layer *ret_user
 void agent_on_state(void *agent);
 
 /* The layer of user-data may have. */
-void agent_on_user_data(void *agent);
+int agent_on_user_data(void *agent);
 
 int agent_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *agent);
 

@@ -17,13 +17,14 @@
 #include "mounts.h"
 #include "template.h"
 
-#define RETRY         1000000ull /* usec, until the directory is there */
-#define MOUNTINFO_MAX ((size_t)4 << 20)
+#define RETRY         1000000ull         /* usec, until the directory is there */
+#define MOUNTINFO_MAX ((size_t)64 << 20) /* more than fs.mount-max lines */
 
 struct watch {
 	sd_event *event;
 	char directory[PATH_MAX];
-	watch_changed changed, configured;
+	watch_changed changed;
+	watch_configured configured;
 	void *userdata;
 	sd_event_source *inotify, *retry, *mounts;
 	int mountinfo_fd;
@@ -33,6 +34,12 @@ struct watch {
 	struct err trouble; /* why there is no state */
 	bool doubted;       /* it could not be read; this was tried again */
 };
+
+/* An error that says nothing of what was to be read. */
+static bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -ENFILE || r == -EMFILE;
+}
 
 /* What cannot be read now is looked at again; what is known of it stays until then. */
 static void look_again(struct watch *watch)
@@ -46,7 +53,7 @@ static void read_index(struct watch *watch)
 	char path[PATH_MAX + sizeof STATE_INDEX], *index = NULL;
 
 	snprintf(path, sizeof path, "%s/" STATE_INDEX, watch->directory);
-	if (file_read(path, TEMPLATE_MAX, &index, NULL) == -ENOMEM) {
+	if (is_shortage(file_read(path, TEMPLATE_MAX, &index, NULL))) {
 		look_again(watch);
 		return;
 	}
@@ -59,7 +66,7 @@ static void read_directory(struct watch *watch)
 	struct state *state = NULL;
 	int r = state_read(watch->directory, &state, &watch->trouble);
 
-	if (r < 0 && r != -ENOENT && (r == -ENOMEM || !watch->doubted)) {
+	if (r < 0 && r != -ENOENT && (is_shortage(r) || !watch->doubted)) {
 		watch->doubted = true;
 		look_again(watch);
 		return;
@@ -69,7 +76,7 @@ static void read_directory(struct watch *watch)
 	watch->state = state;
 	if (r == 0 || r == -ENOENT)
 		watch->trouble.text[0] = '\0';
-	if (drain_read(watch->directory, &watch->drain, NULL) == -ENOMEM)
+	if (is_shortage(drain_read(watch->directory, &watch->drain, NULL)))
 		look_again(watch);
 	read_index(watch);
 }
@@ -90,6 +97,12 @@ static int read_mounts(struct watch *watch)
 	return 0;
 }
 
+static void follow_config(struct watch *watch)
+{
+	if (is_shortage(watch->configured(watch->userdata)))
+		look_again(watch);
+}
+
 static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct watch *watch = userdata;
@@ -108,7 +121,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) /* the directory is gone */
 		(void)sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
 	else if (event->len && strcmp(event->name, CONFIG_USER_DATA) == 0)
-		watch->configured(watch->userdata);
+		follow_config(watch);
 	else if (event->len && strcmp(event->name, STATE_FILE) != 0 &&
 		 strcmp(event->name, STATE_INDEX) != 0 && strcmp(event->name, DRAIN_FILE) != 0)
 		return 0;
@@ -122,6 +135,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	struct watch *watch = userdata;
 
 	(void)source, (void)usec;
+	(void)read_mounts(watch);
 	watch->inotify = sd_event_source_disable_unref(watch->inotify);
 	if (sd_event_add_inotify(watch->event, &watch->inotify, watch->directory,
 		    IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
@@ -131,14 +145,13 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	}
 	read_directory(watch); /* after the watch stands, so that nothing is missed */
-	(void)read_mounts(watch);
 	watch->changed(watch->userdata);
-	watch->configured(watch->userdata);
+	follow_config(watch);
 	return 0;
 }
 
 int watch_new(sd_event *event, const char *directory, watch_changed changed,
-	watch_changed configured, void *userdata, struct watch **ret_watch)
+	watch_configured configured, void *userdata, struct watch **ret_watch)
 {
 	_cleanup_(watch_free_p) struct watch *watch = calloc(1, sizeof *watch);
 	int r;

@@ -16,13 +16,15 @@
 struct watch;
 
 typedef void (*watch_changed)(void *userdata);
+typedef int (*watch_configured)(void *userdata);
 
 /*
  * Follows DIRECTORY, which need not exist yet. `changed` is called from the loop when anything that
- * the functions below return may have changed; `configured` when the layer of user-data may have.
+ * the functions below return may have changed; `configured` when the layer of user-data may have,
+ * and again while it says -ENOMEM.
  */
 int watch_new(sd_event *event, const char *directory, watch_changed changed,
-	watch_changed configured, void *userdata, struct watch **ret_watch);
+	watch_configured configured, void *userdata, struct watch **ret_watch);
 struct watch *watch_free(struct watch *watch);
 
 /* NULL: there is none (yet), or none that can be read; valid until the next `changed`. */
