@@ -44,9 +44,9 @@ int blank_probe(int fd, struct volume *volume);
  * hold. The volume's who and use are device_read_fd()'s of the same descriptor. A device that is
  * in use is not read, the rest of one with a signature neither (a snapshot's blocks come
  * slowly), and one that is not blank is not opened exclusively: those rules say "not asked" and do
- * not hold. Of any size it takes at most 1,500 reads, of 4 KiB and for 2 MiB of 64 KiB; what that
- * can miss is said at blank_samples().
- * 0 whatever the verdict; -EBADF when `fd` is no block device.
+ * not hold. Of any size it takes at most 1,500 reads, of 4 KiB and for 2 MiB (all of a small
+ * device) of 64 KiB; what that can miss is said at blank_samples(). 0 whatever the verdict; -EBADF
+ * when `fd` is no block device.
  */
 int blank_prove(int fd, struct volume *volume);
 
