@@ -25,7 +25,7 @@ static const char text[] =
 	"\"a string of some lengt\\u0068, with more after what its buffer had room for at "
 	"first\"]}";
 
-static json_t *kept; /* what a child has when it ends is not lost */
+static json_t *volatile kept; /* what a child has when it ends is not lost */
 
 static int child_ends(unsigned int allocation, bool *ret_words)
 {
