@@ -14,6 +14,7 @@
 
 #include "agent.h"
 #include "confine.h"
+#include "json-text.h"
 
 /* An exit status, or AGENT_RELOAD. */
 static int agent_run(const struct places *places, struct kept *kept)
@@ -128,6 +129,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("instanced", verbose ? LOG_DEBUG : LOG_INFO);
+	json_whole_or_end();
 	r = confine_process(&err);
 	if (r < 0) /* a build that is made to be watched is no surprise */
 		log_print(r == -EOPNOTSUPP ? LOG_DEBUG : LOG_WARNING, "%s", err.text);

@@ -212,11 +212,8 @@ void command_print_json(json_t *json)
 {
 	char *text = json_dumps(json, JSON_INDENT(2));
 
-	if (!text) {
-		log_error("cannot allocate memory to print JSON");
-		exit(EXIT_FAILED);
-	}
-	puts(text);
+	if (text)
+		puts(text);
 	free(text);
 	json_decref(json);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "json-text.h"
 #include "log.h"
 #include "state.h"
 
@@ -251,6 +252,7 @@ int main(int argc, char **argv)
 			return status;
 	}
 	log_open("instancectl", options.verbose ? LOG_DEBUG : LOG_INFO);
+	json_whole_or_end();
 	(void)sigemptyset(&child);
 	(void)sigaddset(&child, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &child, NULL); /* workers' ends come through the loop */
