@@ -32,7 +32,6 @@ struct watch {
 	struct drain drain;
 	char *index, *mountinfo;
 	struct err trouble; /* why there is no state */
-	bool doubted;       /* it could not be read; this was tried again */
 };
 
 /* An error that says nothing of what was to be read. */
@@ -66,12 +65,10 @@ static void read_directory(struct watch *watch)
 	struct state *state = NULL;
 	int r = state_read(watch->directory, &state, &watch->trouble);
 
-	if (r < 0 && r != -ENOENT && (is_shortage(r) || !watch->doubted)) {
-		watch->doubted = true;
+	if (is_shortage(r)) {
 		look_again(watch);
 		return;
 	}
-	watch->doubted = r < 0 && r != -ENOENT;
 	state_free(watch->state);
 	watch->state = state;
 	if (r == 0 || r == -ENOENT)

@@ -21,7 +21,7 @@ typedef int (*watch_configured)(void *userdata);
 /*
  * Follows DIRECTORY, which need not exist yet. `changed` is called from the loop when anything that
  * the functions below return may have changed; `configured` when the layer of user-data may have,
- * and again while it says -ENOMEM.
+ * and again while it says -ENOMEM, -ENFILE or -EMFILE.
  */
 int watch_new(sd_event *event, const char *directory, watch_changed changed,
 	watch_configured configured, void *userdata, struct watch **ret_watch);
