@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "log.h"
 
 static json_t *problem_to_json(const struct config_problem *problem)
 {
@@ -29,7 +28,6 @@ int cmd_check(const struct options *options)
 	_cleanup_(config_free_p) struct config *config = NULL;
 	struct config_problems problems = {0};
 	_cleanup_(config_layer_clear) struct config_layer layer = {0};
-	struct err err;
 	int r;
 
 	if (options->reference) {
@@ -46,11 +44,9 @@ int cmd_check(const struct options *options)
 				config->index.path ? config->index.path : "none");
 		return r;
 	}
-	r = config_layer_read(options->state, &layer, &err);
-	if (r < 0 && r != -ENOENT) {
-		log_error("%s", err.text);
-		return EXIT_FAILED;
-	}
+	r = command_layer(options, &layer);
+	if (r != EXIT_DONE)
+		return r;
 	r = config_load(options->config, options->config_given, &layer, &config, &problems);
 	command_print_json(result_to_json(&problems));
 	config_problems_clear(&problems);

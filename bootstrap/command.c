@@ -38,19 +38,24 @@ int command_config_with(const struct options *options, const struct config_layer
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+int command_layer(const struct options *options, struct config_layer *ret_layer)
+{
+	struct err err;
+	int r = config_layer_read(options->state, ret_layer, &err);
+
+	if (r == 0 || r == -ENOENT)
+		return EXIT_DONE;
+	log_error("%s", err.text);
+	return EXIT_FAILED;
+}
+
 int command_config(const struct options *options, struct config **ret_config)
 {
-	struct config_layer layer = {0};
-	struct err err;
-	int r = config_layer_read(options->state, &layer, &err);
+	_cleanup_(config_layer_clear) struct config_layer layer = {0};
+	int status = command_layer(options, &layer);
 
-	if (r < 0 && r != -ENOENT) {
-		log_error("%s", err.text);
-		return EXIT_FAILED;
-	}
-	r = command_config_with(options, &layer, ret_config, NULL);
-	config_layer_clear(&layer);
-	return r;
+	return status != EXIT_DONE ? status
+				   : command_config_with(options, &layer, ret_config, NULL);
 }
 
 /* Runs the loop for so long. */

@@ -60,6 +60,10 @@ int cmd_volumes(const struct options *options);
 
 /* -- what several commands do -- */
 
+/* The layer of user-data, untouched while it is not known; or says why it cannot be read, and
+ * returns EXIT_FAILED. */
+int command_layer(const struct options *options, struct config_layer *ret_layer);
+
 /*
  * Loads the configuration with the layer of user-data that apply keeps in the state directory, or
  * reports all errors and returns EXIT_USAGE; EXIT_FAILED: what it says cannot be told.
