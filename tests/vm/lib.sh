@@ -33,7 +33,8 @@ readonly files=http://10.0.2.2:8000        # QEMU's name for the outside's loopb
 readonly PRIVATE_ADDRESS=10.0.2.15         # what QEMU's DHCP gives
 readonly PARTUUID=ec20ec20-0000-4000-8000-000000000001 # of the image's root
 readonly PORTS=8                           # PCIe slots for volumes, 1...
-readonly SHELL_WAIT=60 BOOT_WAIT=150 STOP_WAIT=60
+readonly SHELL_WAIT=60 BOOT_WAIT=150 STOP_WAIT=60 # seconds, as all waits here and in the tests
+readonly PATIENCE=3                        # times as long as they say, for a busy machine
 
 # -- the room --
 
@@ -224,7 +225,7 @@ guest() {
 		seconds=$2
 		shift 2
 	fi
-	"$here/guest-shell" "$at/shell" "$seconds" <<<"$*"
+	"$here/guest-shell" "$at/shell" $((seconds * PATIENCE)) <<<"$*"
 }
 
 instance_is() { [ "$(guest 'instancectl --json status' | jq -r .status)" = "$1" ]; } # STATUS
@@ -235,7 +236,7 @@ guest_put() {
 	name=$(digits 16 "$2")
 	cat "$1" >"$at/www/$name"
 	guest "mkdir -p '$(dirname "$2")' &&
-		curl -fs --retry 30 --retry-delay 1 --retry-all-errors -o '$2' $files/$name &&
+		curl -fs --retry 120 --retry-delay 1 --retry-all-errors -o '$2' $files/$name &&
 		chmod ${3:-644} '$2'"
 	local status=$?
 	rm "$at/www/$name"
@@ -252,7 +253,7 @@ fetch_code() { fetch "$@" -o /dev/null -w '%{http_code}'; }
 
 # wait_until SECONDS COMMAND...: for what takes its time in the guest
 wait_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
