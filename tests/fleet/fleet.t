@@ -29,14 +29,14 @@ shares() { for n in 1 2 3 4; do logged "$1" $n; done | xargs; } # NAME
 
 # -- rotation --
 
-in_turns() { # IDS: six in turns of the three
+in_turns() { # IDS: three turns of the three
 	local id
 	mapfile -t id <<<"$1"
-	[ ${#id[@]} = 6 ] && [ "${id[*]:0:3}" = "${id[*]:3}" ] &&
+	[ ${#id[@]} = 9 ] && [ "${id[*]:0:6}" = "${id[*]:3}" ] &&
 		[ "$(printf '%s\n' "${id[@]}" | sort -u | xargs)" = "$(host_id 1) $(host_id 2) $(host_id 3)" ]
 }
 alternate() { # COMMAND, which asks for an ID: while no weight moves, as it does with the load
-	ids=$(for _ in 1 2 3 4 5 6; do "$1"; done)
+	ids=$(for _ in 1 2 3 4 5 6 7 8 9; do "$1"; done)
 	in_turns "$ids"
 }
 id_of_instance() { curl -s http://127.0.0.1/instance | jq -r .instanceId; }
