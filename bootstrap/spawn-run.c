@@ -136,7 +136,9 @@ static int follow(struct output *output, int report, struct verdict *ret_verdict
 			fds[0].fd = -1;
 	}
 	output_end(output);
-	n = read(report, ret_verdict, sizeof *ret_verdict);
+	do
+		n = read(report, ret_verdict, sizeof *ret_verdict);
+	while (n < 0 && errno == EINTR);
 	return n == sizeof *ret_verdict ? 0 : -EIO;
 }
 
