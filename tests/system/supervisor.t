@@ -80,6 +80,7 @@ is "one that does not end is ended" "$err" "ETIMEDOUT: the line did not end with
 run run="trap '' TERM; (trap '' TERM; exec sleep ${mark}2) & exec sleep 3.5"
 is "and what ignores TERM is not waited for longer than it lives" "$status $(sleepers 2)" "1 0"
 run run="sleep ${mark}3 & (setsid sleep ${mark}4 & echo \$! >daemon) ; sleep 0.2; echo done"
+until_true sleeping 3 0 # it is killed, but not waited for
 is "its process group ends with it, a daemon of its own session does not" \
 	"$out $(sleepers 3) $(sleepers 4)" "done 0 1"
 kill "$(cat "$work/daemon")"
