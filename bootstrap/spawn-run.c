@@ -124,7 +124,6 @@ static int follow(struct output *output, int report, struct verdict *ret_verdict
 {
 	struct pollfd fds[] = {
 		{.fd = output->fd, .events = POLLIN}, {.fd = report, .events = POLLIN}};
-	ssize_t n;
 
 	while (!fds[1].revents) {
 		if (poll(fds, 2, -1) < 0) {
@@ -136,10 +135,7 @@ static int follow(struct output *output, int report, struct verdict *ret_verdict
 			fds[0].fd = -1;
 	}
 	output_end(output);
-	do
-		n = read(report, ret_verdict, sizeof *ret_verdict);
-	while (n < 0 && errno == EINTR);
-	return n == sizeof *ret_verdict ? 0 : -EIO;
+	return spawn_take_report(report, ret_verdict, sizeof *ret_verdict) ? 0 : -EIO;
 }
 
 int spawn_run(const struct spawn *spawn, char **ret_tail, struct err *err)

@@ -285,7 +285,6 @@ int spawn_start(const struct spawn *spawn, int output, pid_t *ret_pid, struct er
 	struct failure failure;
 	pid_t pid, parent = getpid();
 	int ends[2], r;
-	ssize_t n;
 
 	r = set_identity(&child, err);
 	if (r == 0)
@@ -302,10 +301,7 @@ int spawn_start(const struct spawn *spawn, int output, pid_t *ret_pid, struct er
 	(void)close(ends[1]);
 	if (r < 0)
 		return err_set(err, r, "%s: fork: %m", name_of(spawn));
-	do
-		n = read(report, &failure, sizeof failure);
-	while (n < 0 && errno == EINTR);
-	if (n == sizeof failure) {
+	if (spawn_take_report(report, &failure, sizeof failure)) {
 		(void)waitpid(pid, NULL, 0);
 		return explain(spawn, &failure, err);
 	}
@@ -328,6 +324,16 @@ size_t spawn_proxies(const char *ret_env[static SPAWN_PROXIES_MAX + 1])
 	}
 	ret_env[n] = NULL;
 	return n;
+}
+
+bool spawn_take_report(int fd, void *ret_report, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, ret_report, size);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size;
 }
 
 bool spawn_has_ended(pid_t pid)

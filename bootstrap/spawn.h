@@ -76,6 +76,13 @@ int spawn_start(const struct spawn *spawn, int output, pid_t *ret_pid, struct er
 bool spawn_has_ended(pid_t pid);
 
 /*
+ * Reads what a child has to report, `size` bytes that it writes to the pipe `fd` at once: no more
+ * than PIPE_BUF, so that they arrive whole. False if it has ended, or become a program, without a
+ * report.
+ */
+bool spawn_take_report(int fd, void *ret_report, size_t size);
+
+/*
  * Kills and reaps everything that descends from the caller, which must be a subreaper
  * (PR_SET_CHILD_SUBREAPER). Gives up after SPAWN_GRACE_USEC.
  */

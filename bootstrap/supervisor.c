@@ -126,7 +126,6 @@ static int start(const struct config_app *app, const char *id, const char *state
 {
 	_cleanup_close_ int report = -1;
 	pid_t child;
-	ssize_t n;
 	int ends[2], r;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -145,10 +144,7 @@ static int start(const struct config_app *app, const char *id, const char *state
 		return r;
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
-	do
-		n = read(report, ret_report, sizeof *ret_report);
-	while (n < 0 && errno == EINTR);
-	return n == sizeof *ret_report ? 0 : -EIO;
+	return spawn_take_report(report, ret_report, sizeof *ret_report) ? 0 : -EIO;
 }
 
 /* Whether what runs already is what is wanted. Waits for one that is just being started. */
