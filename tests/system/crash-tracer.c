@@ -12,7 +12,7 @@
  *	ENOSPC EIO EROFS EMFILE
  *			the call fails so; only calls that can fail so count
  *	EINTR		as well, but what counts are calls of the program itself that wait for
- *others, and every second of them fails: who tries again gets on
+ *			others; of "all", each fails until its process tries it again
  *
  * A write counts if it goes to a file or a disk. When the program has ended, what it left running
  *is killed. REPORT gets one line: "killed at POINT: CALL of PROGRAM: FILE", "hangs", or "STATUS
@@ -46,6 +46,7 @@
 #include "cleanup.h"
 
 #define HANGS_AFTER 90 /* seconds */
+#define ATTEMPTS    65536
 #define KILLED      137
 
 enum kind {
@@ -118,6 +119,7 @@ struct tracer {
 	pid_t root;
 	char where[PATH_MAX + 128];
 	bool happened;
+	bool failed[ATTEMPTS]; /* the last time, by what call it is */
 };
 
 static _Noreturn void die(const char *what)
@@ -293,6 +295,19 @@ static bool counts(const struct tracer *tracer, const struct seccomp_notif *noti
 	       (tracer->error == EROFS && kind == ENDS);
 }
 
+/* Whether it happens at this call, which counts. */
+static bool is_hit(struct tracer *tracer, const struct seccomp_notif *notif)
+{
+	uint64_t which =
+		notif->pid * 8191ull + (unsigned int)notif->data.nr * 127ull + notif->data.args[0];
+	bool *failed = &tracer->failed[which % ATTEMPTS];
+
+	tracer->points++;
+	if (tracer->at != ULONG_MAX)
+		return tracer->points == tracer->at;
+	return *failed = !*failed;
+}
+
 static void describe(struct tracer *tracer, const struct seccomp_notif *notif,
 	const struct call *call, const char *subject)
 {
@@ -354,8 +369,7 @@ static bool on_call(struct tracer *tracer)
 			call = &calls[i];
 	read_subject(&notif, call, subject);
 	if (counts(tracer, &notif, call, kind_of(&notif, call, subject)) &&
-		(++tracer->points == tracer->at ||
-			(tracer->at == ULONG_MAX && tracer->points % 2))) {
+		is_hit(tracer, &notif)) {
 		describe(tracer, &notif, call, subject);
 		tracer->happened = true;
 		if (tracer->error) {

@@ -40,7 +40,7 @@ ended drain 0 "calls of a drain fail"
 
 # -- interrupted --
 
-# interrupted PHASE COMMAND STATUS: every second call that waits is
+# interrupted PHASE COMMAND STATUS: each call that waits is, until it is tried again
 interrupted() {
 	local wanted
 	place "interrupted-$1"
@@ -53,7 +53,7 @@ interrupted() {
 	cp "$at/out" "$at/out.traced"
 	again "$2" # what was started ended with the tracer
 	[ "${report%% *} $("$1_end")" = "$3 $wanted" ]
-	ok $? "every second call of $2 that waits is interrupted: $1" "$report $(<"$at/out.traced")"
+	ok $? "each call of $2 that waits is interrupted before it is tried again: $1" "$report $(<"$at/out.traced")"
 }
 interrupted ext4 apply 3
 interrupted archive apply 0
