@@ -206,7 +206,7 @@ off() { ! machine_is_on; }
 
 machine_cut_power() {
 	kill -KILL "$(<"$at/pid")"
-	wait_until 10 off
+	wait_for 10 off
 }
 
 # machine_reboot [KERNEL-ARGUMENT]...: in order; what is new outside (metadata, slots) holds then,
@@ -251,13 +251,13 @@ fetch() {
 }
 fetch_code() { fetch "$@" -o /dev/null -w '%{http_code}'; }
 
-# wait_until SECONDS COMMAND...: for what takes its time in the guest
+# wait_until SECONDS COMMAND...: for what takes its time in the guest, of which asking takes some too
 wait_until() {
 	local end=$((SECONDS + $1 * PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.5
+		sleep 1.5
 	done
 }
 
