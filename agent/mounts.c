@@ -6,22 +6,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* "\040" and its like stand for blank, tab, newline and backslash: proc(5). */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
-			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-					(text[3] - '0'));
-			text += 3;
-		} else {
-			*out++ = *text;
-		}
-	}
-	*out = '\0';
-}
+#include "file.h"
 
 /* The last line about a mount point is the one on top. */
 bool mounts_show(const char *mountinfo, const char *mount_point, dev_t number, const char *node)
@@ -37,12 +22,12 @@ bool mounts_show(const char *mountinfo, const char *mount_point, dev_t number, c
 		if (sscanf(line, "%*d %*d %u:%u %*s %4095s %4095[^\n]", &major_number,
 			    &minor_number, point, rest) != 4)
 			continue;
-		unescape(point);
+		file_unescape(point);
 		separator = strstr(rest, " - ");
 		if (strcmp(point, mount_point) != 0 || !separator ||
 			sscanf(separator, " - %*s %4095s", source) != 1)
 			continue;
-		unescape(source);
+		file_unescape(source);
 		shown = makedev(major_number, minor_number) == number || strcmp(source, node) == 0;
 	}
 	return shown;

@@ -130,22 +130,6 @@ static int stands_on(dev_t upper, dev_t disk, int depth)
 	return r;
 }
 
-/* Undoes \040 and the like, in place: proc(5). */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
-			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
 /* The device that a path names, or that its file system is on; 0 for none. */
 static dev_t number_of(const char *path)
 {
@@ -178,7 +162,7 @@ static void add_layers(struct device_users *users, char *options)
 			continue;
 		for (char *layer = strtok_r(value + 1, ":", &save_layer); layer;
 			layer = strtok_r(NULL, ":", &save_layer)) {
-			unescape(layer);
+			file_unescape(layer);
 			add_root(users, number_of(layer));
 		}
 	}
@@ -200,8 +184,8 @@ static int add_mount(struct device_users *users, char *line)
 			tags = false;
 	if (n < OPTIONS || sscanf(field[NUMBER], "%u:%u", &major_number, &minor_number) != 2)
 		return -EBADMSG;
-	unescape(field[POINT]);
-	unescape(field[SOURCE]);
+	file_unescape(field[POINT]);
+	file_unescape(field[SOURCE]);
 	mount.point = field[POINT];
 	if (major_number)
 		mount.numbers[0] = makedev(major_number, minor_number);
@@ -243,7 +227,7 @@ static size_t count_lines(const char *text)
 static int add_swap(struct device_users *users, char *line)
 {
 	line[strcspn(line, " \t")] = '\0';
-	unescape(line);
+	file_unescape(line);
 	if (line[0] == '/')
 		users->swaps[users->n_swaps++] = number_of(line);
 	return 0;

@@ -25,6 +25,9 @@ int file_read_fd(int fd, size_t max, char **ret_text, size_t *ret_length);
  */
 int file_read_small(const char *path, char *ret_text, size_t size);
 
+/* Undoes "\040" and the like, as tables in /proc have blanks in paths (proc(5)), in place. */
+void file_unescape(char *text);
+
 /* Writes all of it where `fd` stands, in spite of interruptions and short writes. */
 int file_write_all(int fd, const void *data, size_t length);
 

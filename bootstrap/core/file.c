@@ -74,6 +74,21 @@ int file_read_small(const char *path, char *ret_text, size_t size)
 	return 0;
 }
 
+void file_unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
+			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
 int file_write_all(int fd, const void *data, size_t length)
 {
 	const char *rest = data;
