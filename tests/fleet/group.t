@@ -89,6 +89,11 @@ published() { # JQ-FILTER: of the statistic sets of the group's demand
 
 # -- burn: scale out --
 
+calm() { # [TIME]: for the 10 s of the newest datapoint, which is newer than that
+	[ "$(published "max_by(.time).time as \$newest | map(select(.time > \$newest - 10)) |
+		\$newest > ${1:-null} and ([.[].sum] | add) / ([.[].count] | add) < 50")" = true ]
+}
+group_until 60 calm # once its apps have started
 aws autoscaling/PutScalingPolicy "{\"AutoScalingGroupName\": \"$GROUP\", \"PolicyName\": \"demand\",
 	\"PolicyType\": \"TargetTrackingScaling\", \"TargetTrackingConfiguration\": {\"TargetValue\": 50,
 	\"CustomizedMetricSpecification\": {\"MetricName\": \"demand\", \"Namespace\": \"instanced\",
@@ -96,8 +101,8 @@ aws autoscaling/PutScalingPolicy "{\"AutoScalingGroupName\": \"$GROUP\", \"Polic
 	[{\"Name\": \"AutoScalingGroupName\", \"Value\": \"$GROUP\"}]}}}" >/dev/null
 ok $? "the group tracks a demand of 50 %"
 app_lines="build = until [ -e $work/open ]; do sleep 0.1; done" # of the next machine
-calm() { [ "$(published 'max_by(.time) | .count > 0 and .sum / .count < 50')" = true ]; }
-group_until 40 calm
+was=$(published 'max_by(.time).time')
+group_until 40 calm "$was"
 is "calm: it stays at two" "$(group .desired)" 2
 burn_start 1
 burn_start 2
