@@ -5,6 +5,8 @@
 # HTTP, while a load balancer and HAProxy ask as ever. How long they wait, what memory it costs, and
 # that nothing of it stays; then, one by one, what two readers could take for two requests.
 #
+# Runs alone: what is promised is how fast an idle machine answers.
+#
 # What is measured is the package's program (PLAIN=DIR: that of a build without sanitizers), with the
 # priority that its unit gives it.
 . "$(dirname "$0")/lib.sh"
