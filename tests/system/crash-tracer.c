@@ -15,8 +15,9 @@
  *			others; of "all", each fails until its process tries it again
  *
  * A write counts if it goes to a file or a disk. When the program has ended, what it left running
- *is killed. REPORT gets one line: "killed at POINT: CALL of PROGRAM: FILE", "hangs", or "STATUS
- *after POINTS: CALL …" with the call that failed. Exit status: that of the program, 137 if killed.
+ * is killed. REPORT gets one line: "killed at POINT: CALL of PROGRAM: FILE", "hangs", or "STATUS
+ * after POINTS: CALL …" with the call that failed. Exit status: that of the program, 137 if
+ * killed.
  */
 #include <errno.h>
 #include <fcntl.h>
