@@ -18,6 +18,7 @@
 #define TIMEOUT_DEFAULT (120ull * 1000000)
 #define TIMEOUT_LEAST   (5ull * 1000000)
 #define SECOND          1000000ull
+#define SAY_EVERY       30         /* seconds of waiting */
 #define CLEAR_LINE      "\r\033[K" /* progress is written over */
 
 static const struct {
@@ -117,28 +118,34 @@ struct waiting {
 	const struct options *options;
 	struct service *service;
 	sd_event_source *timer;
+	bool tells; /* the state: not where an apply before has said more */
+	unsigned seconds;
 };
 
 static int on_waiting(sd_event_source *timer, uint64_t usec, void *userdata)
 {
-	const struct waiting *waiting = userdata;
+	struct waiting *waiting = userdata;
 	struct err words;
 
 	if (!imds_trouble(waiting->service->imds, &words))
 		err_set(&words, 0, "the metadata service has not answered yet");
-	tell_state(waiting->options, STATE_WAITING, words.text, NULL);
+	if (waiting->seconds++ % SAY_EVERY == 0)
+		log_notice("waiting for user-data, up to %.0f s: %s",
+			(double)waiting->options->imds_timeout_usec / 1e6, words.text);
+	if (waiting->tells)
+		tell_state(waiting->options, STATE_WAITING, words.text, NULL);
 	(void)sd_event_source_set_time(timer, usec + SECOND);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* Not where an apply before has said more. Without the timer nothing is said, and all is done. */
+/* Without the timer nothing is said, and all is done. */
 static void waiting_begin(struct waiting *waiting)
 {
 	_cleanup_(state_free_p) struct state *before = NULL;
 
-	if (state_read(waiting->options->state, &before, NULL) != 0)
-		(void)sd_event_add_time_relative(waiting->service->event, &waiting->timer,
-			CLOCK_BOOTTIME, SECOND, 0, on_waiting, waiting);
+	waiting->tells = state_read(waiting->options->state, &before, NULL) != 0;
+	(void)sd_event_add_time_relative(waiting->service->event, &waiting->timer, CLOCK_BOOTTIME,
+		SECOND, 0, on_waiting, waiting);
 }
 
 /*

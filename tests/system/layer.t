@@ -160,8 +160,9 @@ is "and it still ends well" "$status" 0
 place silent
 printf '[index]\npath = %s\n' "$at/index.html" >"$conf"
 sim_stop
-run --imds-timeout 1 apply
+run --imds-timeout 2 apply
 like "without the service the files alone count, and that is said" "$err" "user-data is not known"
+like "and while it waits, what for" "$err" "waiting for user-data, up to 2 s: metadata service: "
 is "what needs metadata is missing" "$(item index status)" missing
 [ ! -e "$state/user-data.conf" ]
 ok $? "it is asked for again next time"
