@@ -85,11 +85,14 @@ if [ -n "$no_cpu" ]; then
 	skip "one is burnt: it stays in rotation, and its weight falls" "$no_cpu"
 else
 	before=$(stat_of apps 1 weight)
-	load_start burn 600 100
+	load_start kindle 600 100
 	burn_start 1
 	lighter() { [ "$(stat_of apps 1 weight)" -lt $((before / 2 + 1)) ]; }
-	wait_for 15 lighter
+	wait_for 30 lighter
 	ok $? "one is burnt by busy loops on every core: its weight falls" "$(told)"
+	load_end kindle
+	is "while it falls no request fails" "$sent $bad $(logged kindle)" "600 0 600"
+	load_start burn 600 100
 	full() { [ "$(percent 1 demand)" -ge 90 ]; }
 	wait_for 5 full
 	ok $? "its demand is that of a full machine" "$(says 1 /instance/load)"
