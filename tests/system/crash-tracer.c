@@ -14,10 +14,12 @@
  *	EINTR		as well, but what counts are calls of the program itself that wait for
  *			others; of "all", each fails until its process tries it again
  *
- * A write counts if it goes to a file or a disk. When the program has ended, what it left running
- * is killed. REPORT gets one line: "killed at POINT: CALL of PROGRAM: FILE", "hangs", or "STATUS
- * after POINTS: CALL …" with the call that failed. Exit status: that of the program, 137 if
- * killed.
+ * A write counts if it goes to a file or a disk. Of a signal, and of the reads of a disk, which may
+ * be another's that comes and goes beside us, the first counts. When the program has ended, what it
+ * left running is killed.
+ *
+ * REPORT gets one line: "killed at POINT: CALL of PROGRAM: FILE", "hangs", or "STATUS after POINTS:
+ * CALL …" with the call that failed. Exit status: that of the program, 137 if killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,7 +122,7 @@ struct tracer {
 	pid_t root;
 	char where[PATH_MAX + 128];
 	bool happened;
-	bool failed[ATTEMPTS]; /* the last time, by what call it is */
+	bool failed[ATTEMPTS], seen[ATTEMPTS]; /* the last time, or ever, by what call it is */
 };
 
 static _Noreturn void die(const char *what)
@@ -301,8 +303,11 @@ static bool is_hit(struct tracer *tracer, const struct seccomp_notif *notif)
 {
 	uint64_t which =
 		notif->pid * 8191ull + (unsigned int)notif->data.nr * 127ull + notif->data.args[0];
-	bool *failed = &tracer->failed[which % ATTEMPTS];
+	bool *failed = &tracer->failed[which % ATTEMPTS], *seen = &tracer->seen[which % ATTEMPTS];
 
+	if ((notif->data.nr == SYS_kill || notif->data.nr == SYS_io_submit) && *seen)
+		return false;
+	*seen = true;
 	tracer->points++;
 	if (tracer->at != ULONG_MAX)
 		return tracer->points == tracer->at;
