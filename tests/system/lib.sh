@@ -20,6 +20,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-$top/build}
 python=/usr/bin/python3
 readonly NOBODY=65534
+readonly PATIENCE=4 # times as long as they say may all waits take, for a busy machine
 
 # -- TAP --
 
@@ -32,9 +33,9 @@ need() { # PROGRAM...: skips the whole test if one of them is missing
 	done
 }
 
-# wait_for SECONDS COMMAND...
+# wait_for SECONDS COMMAND...: of a machine that has nothing else to do
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -le $end ] || return 1
@@ -203,7 +204,7 @@ aws_start() {
 	rm -f "$work/aws.url"
 	"$top/tests/aws-sim/aws-sim" --ports-file "$work/aws.url" --log "$work/aws.log" "$@" \
 		>/dev/null &
-	wait_for 10 test -s "$work/aws.url"
+	wait_for 15 test -s "$work/aws.url"
 	aws=$(cat "$work/aws.url")
 }
 aws_control() { # METHOD PATH [JSON]

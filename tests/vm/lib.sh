@@ -34,7 +34,6 @@ readonly PRIVATE_ADDRESS=10.0.2.15         # what QEMU's DHCP gives
 readonly PARTUUID=ec20ec20-0000-4000-8000-000000000001 # of the image's root
 readonly PORTS=8                           # PCIe slots for volumes, 1...
 readonly SHELL_WAIT=60 BOOT_WAIT=150 STOP_WAIT=60 # seconds, as all waits here and in the tests
-readonly PATIENCE=3                        # times as long as they say, for a busy machine
 
 # -- the room --
 
@@ -247,7 +246,7 @@ guest_put() {
 
 # fetch PORT PATH [curl OPTION]...: its port 80 or 8080
 fetch() {
-	in_net curl -s --max-time 10 "${@:3}" "http://127.0.0.1:$1$2"
+	in_net curl -s --max-time $((10 * PATIENCE)) "${@:3}" "http://127.0.0.1:$1$2"
 }
 fetch_code() { fetch "$@" -o /dev/null -w '%{http_code}'; }
 
