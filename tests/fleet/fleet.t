@@ -52,8 +52,7 @@ is "each has its own metadata, index page and app" "$(for n in 1 2 3; do
 done | xargs)" "$(for n in 1 2 3; do echo "10.77.0.$n $(host_id $n) $(host_id $n)"; done | xargs)"
 counted() { for n in 1 2 3; do stat_of apps $n hrsp_2xx; done | xargs; }
 read -r -a was <<<"0 $(counted)"
-load_start steady 300 50
-load_end steady
+load steady 300 50
 is "of 300 requests none fails" "$sent $bad" "300 0"
 is "the access logs of all three together account for every one" "$(logged steady)" 300
 fair steady 1 2 3
@@ -75,8 +74,13 @@ agreed() { # N...: its weight is what the agent says, now
 	done
 }
 told() { for n in 1 2 3; do echo "$(balanced_by "$n") | $(stat_of apps $n status weight agent_status)"; done; }
-wait_for 5 agreed 1 2 3
+wait_for 15 agreed 1 2 3
 ok $? "HAProxy's state and weight of each host are what its agent says" "$(told)"
+
+heavy() { # N...: nothing of its weight is missing any more
+	local n
+	for n; do [ "$(stat_of apps "$n" weight)" -ge 90 ] || return; done
+}
 part "agreement"
 
 # -- one is burnt --
@@ -84,50 +88,52 @@ part "agreement"
 if [ -n "$no_cpu" ]; then
 	skip "one is burnt: it stays in rotation, and its weight falls" "$no_cpu"
 else
-	before=$(stat_of apps 1 weight)
-	load_start kindle 600 100
+	wait_for 15 heavy 1 2 3
+	load_start kindle 100
 	burn_start 1
-	lighter() { [ "$(stat_of apps 1 weight)" -lt $((before / 2 + 1)) ]; }
-	wait_for 30 lighter
+	lighter() { [ "$(stat_of apps 1 weight)" -le 50 ]; }
+	wait_for 15 lighter
 	ok $? "one is burnt by busy loops on every core: its weight falls" "$(told)"
 	load_end kindle
-	is "while it falls no request fails" "$sent $bad $(logged kindle)" "600 0 600"
-	load_start burn 600 100
+	is "while it falls no request fails" "$bad $(logged kindle)" "0 $sent"
+	load_start burn 100
 	full() { [ "$(percent 1 demand)" -ge 90 ]; }
-	wait_for 5 full
+	wait_for 15 full
 	ok $? "its demand is that of a full machine" "$(says 1 /instance/load)"
-	is "that of the others is not" "$(($(percent 2 demand) < 60 && $(percent 3 demand) < 60))" 1
-	wait_for 5 agreed 1 2 3
+	is "that of the others is not" \
+		"$(($(percent 2 demand 10) < 60 && $(percent 3 demand 10) < 60))" 1
+	wait_for 15 agreed 1 2 3
 	ok $? "the balancer's weights are still what the agents say" "$(told)"
 	took=$(for _ in 1 2 3 4 5 6 7 8 9 10; do says 1 /instance -o /dev/null -w '%{http_code} %{time_total}\n'; done)
 	is "a full host answers its health checks within the balancer's timeout of 1 s" \
 		"$(awk '$1 == 200 && $2 < 1' <<<"$took" | wc -l)" 10
+	balanced() { [ "$(logged burn)" -ge 600 ]; }
+	wait_for 30 balanced
 	load_end burn
 	is "and misses none: it stays in rotation" "$(stat_of apps 1 status chkfail chkdown)" "UP 0 0"
-	is "no request fails, and the logs have all of them" "$sent $bad $(logged burn)" "600 0 600"
+	is "no request fails, and the logs have all of them" "$bad $(logged burn)" "0 $sent"
 	ok $(($(logged burn 1) > 0 && $(logged burn 1) < $(logged burn 2) ? 0 : 1)) \
 		"it got some, and fewer than another" "$(logged burn 1) $(logged burn 2) $(logged burn 3)"
 	burn_stop
-	heavy_again() { [ "$(stat_of apps 1 weight)" -ge $((before * 9 / 10)) ]; }
-	wait_for 20 heavy_again
+	wait_for 20 heavy 1
 	ok $? "when it is over, its weight is what it was" "$(told)"
 fi
 part "burn"
 
 # -- one is killed --
 
-load_start kill 400 50
+load_start kill 50
 busy() { [ "$(logged kill 3)" -gt 20 ]; }
-wait_for 5 busy
+wait_for 15 busy
 host_kill 3
+wait_for 15 stat_is apps 3 'DOWN*' status
+ok $? "one is killed: it is out of rotation" "$(stat_of apps 3 status)"
 load_end kill
-ok $((bad <= CLIENTS ? 0 : 1)) "one is killed: no more than the requests in flight fail" "$bad"
-ok $((sent == 400 && $(logged kill) <= 400 && $(logged kill) >= 400 - bad ? 0 : 1)) \
+ok $((bad <= CLIENTS ? 0 : 1)) "no more than the requests in flight fail" "$bad"
+ok $(($(logged kill) <= sent && $(logged kill) >= sent - bad ? 0 : 1)) \
 	"all others are in a log, once" "$sent, $bad failed, $(logged kill) in the logs"
-wait_for 10 stat_is apps 3 'DOWN*' status
-ok $? "and it is out of rotation" "$(stat_of apps 3 status)"
-load_start after 90 50
-load_end after
+wait_for 15 heavy 1 2
+load after 90 50
 fair after 1 2
 ok $? "the others take what it would have" "$(shares after)"
 is "and no request fails any more" "$sent $bad $(logged after 3)" "90 0 0"
@@ -139,8 +145,8 @@ app_lines="build = until [ -e $work/open ]; do sleep 0.1; done"
 host_make 4
 host_start 4
 app_lines=
-load_start cold 600 100
-wait_for 5 host_is 4 starting
+load_start cold 100
+wait_for 15 host_is 4 starting
 sleep 1.5
 like "a cold host is not in rotation" \
 	"$(says 4 /instance -o /dev/null -w '%{http_code}') $(logged cold 4) $(stat_of apps 4 status)" \
@@ -150,33 +156,35 @@ wait_for 30 stat_is apps 4 UP status
 ok $? "it joins when it is ready" "$(host_status 4) $(stat_of apps 4 status)"
 load_end cold
 is "no request fails meanwhile, and the logs have all of them" \
-	"$sent $bad $(logged cold)" "600 0 600"
-load_start joined 90 50
-load_end joined
+	"$bad $(logged cold)" "0 $sent"
+wait_for 15 heavy 1 2 4
+load joined 90 50
 fair joined 1 2 4
 ok $? "it takes its share" "$(shares joined)"
 part "cold"
 
 # -- one is drained --
 
-load_start drain 1200 100
-sleep 0.5
+load_start drain 100
+wait_for 15 eval '[ "$(logged drain 2)" -gt 20 ]'
 printf Terminated >"$work/2/imds/meta-data/autoscaling/target-lifecycle-state"
 drained() { [ "$(on 2 jq -r .phase /run/instanced/drain.json)" = drained ]; }
-wait_for 14 drained
+wait_for 15 drained
 ok $? "a termination notice drains a host" "$(cat "$work/2/drain.out" "$work/2/agent.err")"
 is "its agent says so" \
 	"$(says 2 /instance -o /dev/null -w '%{http_code}') $(host_status 2) $(balanced_by 2)" \
 	"503 draining drain"
-like "the balancer sends it nothing more" "$(stat_of apps 2 scur status)" "0 D[OR]"
 on 2 curl -s http://127.0.0.1:8000/ >/dev/null
 is "its app is stopped" $? 7
-kill -0 "$load"
+was=$(logged drain 2) all=$(logged drain)
+more() { [ "$(logged drain)" -ge $((all + 200)) ]; }
+wait_for 15 more
+like "the balancer sends it nothing more" \
+	"$(logged drain 2) $(stat_of apps 2 scur status)" "$was 0 D[OR]"
+kill -0 "$loading"
 ok $? "all that under load"
 load_end drain
-is "no request fails, and the logs have all of them" "$sent $bad $(logged drain)" "1200 0 1200"
-ok $(($(logged drain 2) > 0 && $(logged drain 2) < 400 ? 0 : 1)) "it had its share until then" \
-	"$(logged drain 1) $(logged drain 2) $(logged drain 4)"
+is "no request fails, and the logs have all of them" "$bad $(logged drain)" "0 $sent"
 part "drain"
 
 done_testing
