@@ -29,8 +29,8 @@ make_archive() { # VERSION HEALTH: of a directory app/ with what the image's app
 	tar -C "$work" -czf "$at/www/app.tar.gz" app
 	sha256=$(sha256sum <"$at/www/app.tar.gz" | cut -c -64)
 }
-configure() {
-	sed "s/@SHA256@/$sha256/" <<-'END' >"$work/conf"
+configure() { # [READY-TIMEOUT]
+	sed "s/@SHA256@/$sha256/; s/@READY_TIMEOUT@/${1-120s}/" <<-'END' >"$work/conf"
 	[packages]
 	install = instanced-example
 	[app web]
@@ -44,7 +44,7 @@ configure() {
 	env_file = /etc/instanced/web.env
 	credential.key = /etc/instanced/web.key
 	health = http://127.0.0.1:81/health
-	ready_timeout = 20s
+	ready_timeout = @READY_TIMEOUT@
 	[app site]
 	source = git+https://10.0.2.2:8443/site.git#main
 	link = /var/www/html
@@ -112,7 +112,7 @@ is "no secret is in a unit, the state or the journal" \
 # -- a bad one --
 
 make_archive 2 500
-configure
+configure 20s
 guest -t 180 'systemctl restart instance-bootstrap'
 wait_until 30 eval '[ "$(app version)" = 1 ]'
 is "a release that is not well is gone back from" "$(app version)" 1

@@ -11,6 +11,7 @@ in_machine_room "$@"
 record() { guest 'cat /run/instanced/drain.json' | jq -r ".$1"; }
 phase_is() { [ "$(record phase)" = "$1" ]; }
 active() { guest "systemctl is-active $1"; } # UNIT
+goes_on() { journal | grep 'going on with a drain that was cut off'; }
 journal() { guest 'journalctl -b -o cat --no-pager -u instance-drain'; }
 runs_of_drain() { journal | grep -c '^Finished\|^instance-drain.service: Failed'; }
 # As the agent, or whoever has taken it over, can.
@@ -28,7 +29,7 @@ user_data <<'END'
 [health]
 interval = 1s
 [lifecycle]
-drain = 60s
+drain = 600s
 quiet = 3s
 complete = no
 [app web]
@@ -43,7 +44,8 @@ guest_put - /opt/slow/app.py <<'END'
 import http.server, os, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        time.sleep(20 if self.path == "/slow" else 0)
+        while self.path == "/slow" and not os.path.exists("/run/answer"):
+            time.sleep(0.1)
         self.send_response(200)
         self.send_header("Content-Length", "5")
         self.end_headers()
@@ -81,6 +83,9 @@ metadata autoscaling/target-lifecycle-state Terminated
 wait_until 60 phase_is draining
 like "when it does, the agent asks, and connections are waited for" "$(record reason)" "the target lifecycle state is Terminated"
 guest 'systemctl kill --signal=KILL instance-drain.service' # it is started again, and goes on
+wait_until 60 goes_on
+ok $? "who drained was killed, and followed by one who goes on" "$(journal)"
+guest 'touch /run/answer'
 wait_until 90 phase_is drained
 is "who is being answered gets all of it" "$(guest 'cat /root/slow')" "done"
 is "then the instance is drained" "$(record 'phase, .key' | xargs) $(jq -r '.failed // ""' <<<"$(guest 'cat /run/instanced/drain.json')")" \
@@ -90,7 +95,6 @@ is "drain.d was run as root, with the whole machine to write to" "$(guest 'cat /
 	"lifecycle the target lifecycle state is Terminated $(metadata instance-id) inactive 0"
 wait_until 30 answered
 is "nothing else of the machine's has failed" "$(guest 'systemctl --failed --no-legend --plain')" ""
-like "who drained was killed, and followed by one who went on" "$(journal)" "going on with a drain that was cut off"
 like "the journal has each step" "$(journal)" "connections *port 8000*none left*app web *stop*drain.d *10-note*drained: "
 guest 'instancectl apply' >"$work/out"
 like "apply starts nothing" "$(active instance-app-web) $(<"$work/out")" "inactive *run *the instance is drained"

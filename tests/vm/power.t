@@ -18,7 +18,7 @@ web=/var/lib/instanced/app/web
 soon() { sleep "$((RANDOM % 5)).$((RANDOM % 10))"; }
 written_to() { [ "$(stat -c %b "$at/volumes/$1/disk")" -gt 0 ]; } # VOLUME: it is no longer blank
 wait_written() { # VOLUME
-	local end=$((SECONDS + 90))
+	local end=$((SECONDS + 90 * PATIENCE))
 	until written_to "$1" || [ $SECONDS -gt $end ]; do sleep 0.01; done
 	written_to "$1"
 }
