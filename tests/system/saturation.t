@@ -25,15 +25,18 @@ unit() { sed -n "s/^$1=//p" "$top/packaging/systemd/instanced.service"; }
 nice=$(unit Nice) weight=$(unit CPUWeight) oom=$(unit OOMScoreAdjust)
 like "the unit says how it is scheduled" "$nice $weight $oom" "-[0-9]* [0-9]* -[0-9]*"
 
-# Says when it hears from the agent.
+# Says when the agent sent what the watchdog waits for; it may itself be late to write that.
 cat >"$work/notify.py" <<'END'
-import os, socket, sys, time
+import os, socket, struct, sys
+SO_TIMESTAMP = 29 # <asm-generic/socket.h>
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
 manager.bind(sys.argv[1])
 os.chmod(sys.argv[1], 0o666)
 while True:
-    if b"WATCHDOG=1" in manager.recv(4096):
-        print(time.monotonic(), flush=True)
+    message, [(_, _, when)], _, _ = manager.recvmsg(4096, 64)
+    if b"WATCHDOG=1" in message:
+        print("%d.%06d" % struct.unpack("ll", when), flush=True)
 END
 processors_first || echo "# there are no cgroups of CPU shares (version 1) here"
 nice -n -15 $python "$work/notify.py" "$work/notify" >"$work/pings" &
