@@ -18,6 +18,7 @@
 
 #define MS     1000ull
 #define SECOND 1000000ull
+#define LONG   (30 * SECOND) /* where no time limit is meant */
 
 static struct {
 	int fd;
@@ -88,7 +89,7 @@ static void answer_drips(int fd)
 	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
 
 	send_text(fd, head, sizeof head - 1);
-	for (int i = 0; i < 50 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; i++)
+	for (int i = 0; i < 500 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; i++)
 		(void)usleep(20 * MS);
 }
 
@@ -301,7 +302,7 @@ static void on_done(struct http_response *response, void *userdata)
 	}
 	if (got->then) {
 		struct http_request next = {
-			.url = url(got->then), .timeout_usec = SECOND, .body_max = 100};
+			.url = url(got->then), .timeout_usec = LONG, .body_max = 100};
 
 		got->then = NULL;
 		(void)http_start(on.http, &next, on_done, got, NULL);
@@ -318,10 +319,23 @@ static void run_for(uint64_t usec)
 
 static void run_until(const struct got *got, unsigned times)
 {
-	uint64_t until = now() + 5 * SECOND;
+	uint64_t until = now() + 2 * LONG;
 
 	while (got->times < times && now() < until)
 		(void)sd_event_run(on.event, 100 * MS);
+}
+
+/* Waits until the server has counted so many, for at most 10 s. */
+static unsigned counted(const atomic_uint *counter, unsigned n)
+{
+	uint64_t until = now() + 10 * SECOND;
+
+	while (*counter < n && now() < until)
+		if (on.event)
+			(void)sd_event_run(on.event, 5 * MS);
+		else
+			(void)usleep(5 * MS);
+	return *counter;
 }
 
 static struct got ask_url(const char *what, uint64_t timeout_usec, size_t body_max)
@@ -338,7 +352,7 @@ static struct got ask_url(const char *what, uint64_t timeout_usec, size_t body_m
 
 static struct got ask(const char *path)
 {
-	return ask_url(url(path), 2 * SECOND, 100);
+	return ask_url(url(path), LONG, 100);
 }
 
 static struct got ask_request(struct http_request request)
@@ -353,7 +367,7 @@ static struct got ask_request(struct http_request request)
 static struct got ask_framed(const char *path)
 {
 	struct http_request request = {
-		.url = url(path), .timeout_usec = 2 * SECOND, .body_max = 1000, .framed = true};
+		.url = url(path), .timeout_usec = LONG, .body_max = 1000, .framed = true};
 
 	return ask_request(request);
 }
@@ -397,7 +411,7 @@ static void test_get(void)
 static void test_put(void)
 {
 	struct http_request request = {.method = "PUT",
-		.timeout_usec = SECOND,
+		.timeout_usec = LONG,
 		.body_max = 100,
 		.headers = {"X-A: 1", "X-B: 2", "X-C: 3", "X-D: 4", "X-E: 5", "X-F: 6", "X-G: 7",
 			"X-H: 8"}};
@@ -426,13 +440,12 @@ static void test_post(void)
 	char *large = malloc(HTTP_BODY_MAX + 1), body[] = "A=1\0B";
 	struct http_request request = {.url = url("/form"),
 		.headers = {"Content-Type: text/x", "Content-Encoding: gzip"},
-		.timeout_usec = 5 * SECOND,
+		.timeout_usec = LONG,
 		.body_max = 100,
 		.body = body,
 		.body_length = 5,
 		.signer = &signer};
 	struct got got = {0};
-	uint64_t start;
 
 	begin();
 	(void)http_start(on.http, &request, on_done, &got, NULL);
@@ -451,13 +464,11 @@ static void test_post(void)
 	memset(large, 'x', HTTP_BODY_MAX + 1);
 	request.body = large;
 	request.body_length = HTTP_BODY_MAX;
-	start = now();
 	got = ask_request(request);
 	ok(got.status == 200 && server.length == HTTP_BODY_MAX &&
 			memcmp(server.body, large, HTTP_BODY_MAX) == 0,
 		"the largest body");
-	ok(!strstr(server.head, "Expect:") && now() - start < 900 * MS,
-		"goes at once, the server is not asked first");
+	ok(!strstr(server.head, "Expect:"), "goes at once, the server is not asked first");
 	request.body_length++;
 	is_int(http_start(on.http, &request, on_done, &got, NULL), -E2BIG, "one byte more");
 	request.body = "";
@@ -487,9 +498,9 @@ static void test_body_bound(void)
 	is_int(got.error, -EFBIG, "a large one too");
 	got = ask("/chunks");
 	ok(got.status == 200 && got.length == 100, "chunks that fit are put together");
-	got = ask_url(url("/chunks"), SECOND, 99);
+	got = ask_url(url("/chunks"), LONG, 99);
 	is_int(got.error, -EFBIG, "a body without a length is bounded too");
-	got = ask_url(url("/nothing"), SECOND, 0);
+	got = ask_url(url("/nothing"), LONG, 0);
 	is_int(got.status, 204, "no body fits into no room");
 	end();
 }
@@ -502,11 +513,12 @@ static void test_time_limit(void)
 	begin();
 	got = ask_url(url("/slow"), 200 * MS, 100);
 	ok(got.status == 0 && got.error == -ETIMEDOUT, "a server that says nothing is -ETIMEDOUT");
-	ok(now() - start >= 190 * MS && now() - start < 600 * MS, "in its time");
+	ok(now() - start >= 190 * MS && now() - start < 5 * SECOND, "in its time");
 	ok(strstr(got.reason, "timed out"), "in words");
 	start = now();
 	got = ask_url(url("/drips"), 200 * MS, 2000);
-	ok(got.error == -ETIMEDOUT && now() - start < 600 * MS, "so is one that drips its answer");
+	ok(got.error == -ETIMEDOUT && now() - start < 5 * SECOND,
+		"so is one that drips its answer");
 	end();
 }
 
@@ -524,7 +536,7 @@ static void test_errors(void)
 	(void)bind(fd, (struct sockaddr *)&address, length);
 	(void)getsockname(fd, (struct sockaddr *)&address, &length);
 	snprintf(refused, sizeof refused, "http://127.0.0.1:%u/", ntohs(address.sin_port));
-	got = ask_url(refused, SECOND, 100);
+	got = ask_url(refused, LONG, 100);
 	ok(got.status == 0 && got.error == -ECONNREFUSED, "a port where nobody listens");
 	ok(*got.reason, "in words");
 	(void)close(fd);
@@ -542,11 +554,11 @@ static void test_errors(void)
 		"chunks or a length are fine");
 	is_int(ask_framed("/nothing").error, -EPROTO, "204 is not");
 	is_int(ask("/nonsense").error, -EPROTONOSUPPORT, "an answer that is no HTTP");
-	is_int(ask_url("file:///etc/hostname", SECOND, 4096).error, -EPROTONOSUPPORT,
+	is_int(ask_url("file:///etc/hostname", LONG, 4096).error, -EPROTONOSUPPORT,
 		"file: is not spoken");
-	is_int(ask_url("gopher://127.0.0.1:1/", SECOND, 100).error, -EPROTONOSUPPORT,
+	is_int(ask_url("gopher://127.0.0.1:1/", LONG, 100).error, -EPROTONOSUPPORT,
 		"nor is gopher:");
-	is_int(ask_url("http://", SECOND, 100).error, -EINVAL, "a URL without a host");
+	is_int(ask_url("http://", LONG, 100).error, -EINVAL, "a URL without a host");
 	got = ask("/ok");
 	is_int(got.status, 200, "and then all is well again");
 	end();
@@ -625,7 +637,7 @@ static void test_head(void)
 
 	begin();
 	got = ask_request((struct http_request){
-		.url = url("/busy"), .method = "HEAD", .timeout_usec = SECOND, .body_max = 100});
+		.url = url("/busy"), .method = "HEAD", .timeout_usec = LONG, .body_max = 100});
 	ok(strncmp(server.head, "HEAD /busy HTTP/1.1\r\n", 21) == 0, "HEAD is sent as HEAD");
 	ok(got.status == 503 && got.length == 0 && strcmp(got.retry_after, "7") == 0,
 		"and has status and headers");
@@ -641,7 +653,7 @@ static void test_stall(void)
 	got = ask_request(
 		(struct http_request){.url = url("/slow"), .stall_usec = SECOND, .body_max = 100});
 	ok(got.status == 0 && got.error == -ETIMEDOUT, "nothing for so long is -ETIMEDOUT");
-	ok(now() - start >= SECOND && now() - start < 4 * SECOND, "in its time");
+	ok(now() - start >= SECOND && now() - start < 10 * SECOND, "in its time");
 	end();
 }
 
@@ -651,12 +663,12 @@ static void test_redirects_followed(void)
 
 	begin();
 	got = ask_request((struct http_request){
-		.url = url("/moved"), .redirects_max = 5, .timeout_usec = SECOND, .body_max = 100});
+		.url = url("/moved"), .redirects_max = 5, .timeout_usec = LONG, .body_max = 100});
 	ok(got.status == 0 && got.error == -EPROTONOSUPPORT && server.requests == 1,
 		"a redirect to http: is never followed");
 	got = ask_request((struct http_request){.url = "http://a:b@127.0.0.1:1/",
 		.redirects_max = 5,
-		.timeout_usec = SECOND,
+		.timeout_usec = LONG,
 		.body_max = 100});
 	is_int(got.error, -EACCES, "nor is a user name taken");
 	end();
@@ -667,7 +679,7 @@ static void test_signer(void)
 	struct http_signer signer = {"AKID", "secret", "to/ken==", "eu-west-1", "s3"};
 	struct http_request request = {.url = url("/b/../a%20b"),
 		.headers = {"Range: bytes=5-"},
-		.timeout_usec = SECOND,
+		.timeout_usec = LONG,
 		.body_max = 100,
 		.signer = &signer};
 	const char *sent = server.head, *digest;
@@ -702,7 +714,7 @@ static void test_proxied(void)
 	char proxy[64];
 	struct http_request request = {.url = "http://192.0.2.1/x",
 		.proxied = true,
-		.timeout_usec = SECOND,
+		.timeout_usec = LONG,
 		.body_max = 100};
 
 	(void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", server.port);
@@ -758,8 +770,7 @@ static void test_connection_kept(void)
 static void test_many(void)
 {
 	struct got got = {0};
-	struct http_request request = {
-		.url = url("/later"), .timeout_usec = 5 * SECOND, .body_max = 100};
+	struct http_request request = {.url = url("/later"), .timeout_usec = LONG, .body_max = 100};
 
 	begin();
 	for (int i = 0; i < 40; i++)
@@ -773,8 +784,7 @@ static void test_many(void)
 static void test_cancel(void)
 {
 	struct got got = {0};
-	struct http_request request = {
-		.url = url("/slow"), .timeout_usec = 5 * SECOND, .body_max = 100};
+	struct http_request request = {.url = url("/slow"), .timeout_usec = LONG, .body_max = 100};
 	struct http_call *call = NULL;
 
 	begin();
@@ -783,11 +793,11 @@ static void test_cancel(void)
 	run_for(20 * MS);
 	ok(got.times == 0 && server.requests == 0, "cancelled before it began, nobody hears of it");
 	(void)http_start(on.http, &request, on_done, &got, &call);
-	run_for(50 * MS);
-	is_int(server.requests, 1, "cancelled under way");
+	is_int(counted(&server.requests, 1), 1, "cancelled under way");
 	http_cancel(call);
 	run_for(50 * MS);
-	ok(got.times == 0 && server.hangups == 1, "the server sees the end, `done` is not called");
+	ok(got.times == 0 && counted(&server.hangups, 1) == 1,
+		"the server sees the end, `done` is not called");
 	http_cancel(NULL);
 	is_int(ask("/ok").status, 200, "and the client goes on");
 	end();
@@ -796,12 +806,11 @@ static void test_cancel(void)
 static void test_inside_done(void)
 {
 	struct got slow = {0}, got = {.then = "/ok", .steal = true};
-	struct http_request request = {
-		.url = url("/slow"), .timeout_usec = 5 * SECOND, .body_max = 100};
+	struct http_request request = {.url = url("/slow"), .timeout_usec = LONG, .body_max = 100};
 
 	begin();
 	(void)http_start(on.http, &request, on_done, &slow, &got.cancel);
-	run_for(20 * MS);
+	(void)counted(&server.requests, 1);
 	request.url = url("/binary");
 	(void)http_start(on.http, &request, on_done, &got, NULL);
 	run_until(&got, 1);
@@ -811,24 +820,22 @@ static void test_inside_done(void)
 	run_until(&got, 2);
 	ok(got.times == 2 && got.status == 200, "another request may be started");
 	run_for(20 * MS);
-	ok(slow.times == 0 && server.hangups == 1, "and another one cancelled");
+	ok(slow.times == 0 && counted(&server.hangups, 1) == 1, "and another one cancelled");
 	end();
 }
 
 static void test_free_under_way(void)
 {
 	struct got got = {0};
-	struct http_request request = {
-		.url = url("/slow"), .timeout_usec = 5 * SECOND, .body_max = 100};
+	struct http_request request = {.url = url("/slow"), .timeout_usec = LONG, .body_max = 100};
 
 	begin();
 	for (int i = 0; i < 12; i++)
 		(void)http_start(on.http, &request, on_done, &got, NULL);
-	run_for(50 * MS);
+	(void)counted(&server.requests, 8);
 	end();
-	(void)usleep(50 * MS);
 	is_int(got.times, 0, "http_free() calls nobody");
-	is_int(server.hangups, 8, "and leaves no connection");
+	is_int(counted(&server.hangups, 8), 8, "and leaves no connection");
 	ok(!http_free(NULL), "NULL can be freed");
 }
 

@@ -55,7 +55,7 @@ int main(void)
 	snprintf(run, sizeof run, "%.1000s/run", scratch_directory);
 	(void)mkdir(run, 0755);
 	is_int(lifecycle_kept_write(run, scratch_directory, "i-1", &facts), 0, "it is written");
-	for (int i = 0; i < 5000 && strcmp(kept("i-1"), "101 1 700") != 0; i++)
+	for (int i = 0; i < 60000 && strcmp(kept("i-1"), "101 1 700") != 0; i++)
 		(void)usleep(1000);
 	is_str(kept("i-1"), "101 1 700", "and read, after a reboot");
 	facts.signalled = false;

