@@ -87,18 +87,31 @@ packages() { # LINE...: is all of the configuration
 	printf '%s\n' '[packages]' "$@" >"$conf"
 }
 
-# lock FILE SECONDS: as apt does, by another process; sets holder
+# lock FILE: as apt does, by another process; sets holder
 lock() {
 	rm -f "$work/held"
-	$python - "${root:?}$1" "$2" "$work/held" <<-'END' &
+	$python - "${root:?}$1" "$work/held" <<-'END' &
 	import fcntl, sys, time
 	lock = open(sys.argv[1], "w")
 	fcntl.lockf(lock, fcntl.LOCK_EX)
-	open(sys.argv[3], "w")
-	time.sleep(float(sys.argv[2]))
+	open(sys.argv[2], "w")
+	time.sleep(1000)
 	END
 	holder=$!
+	disown
 	wait_for 5 test -e "$work/held"
+}
+# run_held: run apply, where $holder holds what it needs until two seconds after that was told; sets
+# waited too
+run_held() {
+	ctl apply >"$work/stdout" 2>"$work/stderr" &
+	wait_for 15 grep -q "process.* $holder\b" "$work/stderr"
+	sleep 2
+	waited=$(kill -0 $! && echo yes)
+	kill $holder
+	wait $!
+	status=$?
+	out=$(<"$work/stdout") err=$(<"$work/stderr")
 }
 
 copy apt
@@ -207,14 +220,11 @@ while IFS='|' read -r title path name; do
 	deb main "$name" 1
 	index_main
 	packages "install = $name"
-	lock "$path" 3
-	began=$SECONDS
-	run apply
-	is "$title is waited for" \
-		"$status $(version "$name") $((SECONDS - began >= 2))" "0 installed 1 1"
+	lock "$path"
+	run_held
+	is "$title is waited for" "$status $(version "$name") $waited" "0 installed 1 yes"
 	like "and who holds it is told" "$out" "waited for process $holder (python3)"
 	is "once" "$(grep -c "held by process" <<<"$err")" 1
-	wait $holder
 done <<'END'
 dpkg's lock|/var/lib/dpkg/lock-frontend|tiny-g
 the lists' lock|/var/lib/apt/lists/lock|tiny-h
@@ -420,16 +430,17 @@ packages 'install = tiny-fails'
 run apply
 like "dnf: a script that fails" "$status $(item packages reason)" "3 install: dnf: *tiny-fails*"
 like "dnf: what it said is passed on" "$err" "packages: the words of the script"
-sleep 3 &
+sleep infinity &
 holder=$!
+disown
 for name in metadata download rpmdb; do
 	echo $holder | tee "$root/var/cache/dnf/${name}_lock.pid" \
 		>"$root/var/lib/dnf/${name}_lock.pid"
 done
 packages 'install = tiny-d'
-run apply
-like "dnf: another one is waited for" "$status $(rpm_version tiny-d) $out" \
-	"0 1 *waited for process $holder"
+run_held
+like "dnf: another one is waited for" "$status $(rpm_version tiny-d) $waited $out" \
+	"0 1 yes *waited for process $holder"
 make_rpm tiny-a 2
 make_rpm tiny-b 2
 createrepo_c -q "$root/repo"
