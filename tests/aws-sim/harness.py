@@ -64,7 +64,7 @@ def file(name):
     return os.path.join(work, name)
 
 
-def wait_until(true, seconds=10):
+def wait_until(true, seconds=60):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.02)

@@ -188,7 +188,7 @@ control POST elasticloadbalancing/RegisterTargets '{"TargetGroupArn": "'"$arn"'"
 # -- launch --
 
 use again
-wait_for 5 happened complete "launch CONTINUE"
+wait_for 7 happened complete "launch CONTINUE"
 is "launch: CONTINUE when the instance is ready" "$(events complete)" "launch CONTINUE"
 is "after which it is in service" "$(events state | tail -n 1)" InService
 is "after the state was asked for" "$(calls | xargs)" \
@@ -196,7 +196,7 @@ is "after the state was asked for" "$(calls | xargs)" \
 is "and it serves" "$(code /instance)" 200
 
 use slow
-wait_for 5 happened heartbeat launch
+wait_for 7 happened heartbeat launch
 is "while another is starting there are heartbeats, the first at once" \
 	"$(events heartbeat | head -n 1)" \
 	launch
@@ -213,24 +213,25 @@ is "complete = no: nobody is even asked" "$(calls)" ""
 
 # Somebody else completes it, behind the agent's back.
 use late
+wait_for 7 called RecordLifecycleActionHeartbeat 1
 autoscaling CompleteLifecycleAction '{"AutoScalingGroupName": "hooked",
 	"LifecycleHookName": "launch", "InstanceId": "'"$id"'",
 	"LifecycleActionResult": "CONTINUE"}'
 found settled ok
-wait_for 5 eval '[ "$(said "lifecycle hook launch: CONTINUE: there was nothing")" = 1 ]'
+wait_for 7 eval '[ "$(said "lifecycle hook launch: CONTINUE: there was nothing")" = 1 ]'
 is "an action that is gone counts as done" \
 	"$(said "lifecycle hook launch: CONTINUE: there was nothing")" 1
 
 # -- notices --
 
 use repaired
-wait_for 5 status_is draining
+wait_for 7 status_is draining
 is "maintenance that is about to begin: draining" \
 	"$(code /instance) $(check_reason rotation)" \
 	"503 warn: scheduled maintenance: system-reboot not before $now"
 ok "$(requested; echo $?)" "and root is asked"
 use rebalanced
-wait_for 5 status_is draining
+wait_for 7 status_is draining
 is "a rebalance recommendation, where it is wanted: draining" \
 	"$(code /instance) $(check_reason rotation)" \
 	"503 warn: rebalance recommendation of 2026-01-01T00:00:00Z"
@@ -245,7 +246,7 @@ use alone
 run --run "$run" drain
 is "an instance is drained by a person" "$(code /instance) $(check_reason rotation)" \
 	"503 warn: drained: a person asked for it"
-wait_for 5 called DeregisterTargets 1
+wait_for 7 called DeregisterTargets 1
 is "and deregistered" "$(calls)" DeregisterTargets
 restart # it knows what it did
 is "after a restart it is drained still" "$(code /instance)" 503
@@ -254,12 +255,12 @@ wait_for 7 status_is draining
 is "a Spot interruption: draining" "$(code /instance) $(check_reason rotation)" \
 	"503 warn: Spot interruption: terminate at 2038-01-01T00:00:00Z"
 drain_requested
-wait_for 3 eval '! requested'
+wait_for 7 eval '! requested'
 is "root confirms it and drains" "$(jq -r .phase,.key "$state/drain.json" | xargs)" \
 	"drained spot terminate 2038-01-01T00:00:00Z"
 is "which all costs the group one question" "$(calls)" DescribeAutoScalingInstances
 run undrain
-wait_for 5 status_is ready
+wait_for 7 status_is ready
 is "a person takes it back: in rotation, though the notice stays" "$(code /instance)" 200
 
 use aside
@@ -272,13 +273,13 @@ exit_standby
 
 use alone
 run undrain
-wait_for 5 called RegisterTargets 1
+wait_for 7 called RegisterTargets 1
 is "undrained, it is registered again, and was deregistered once, a restart in between" \
 	"$(calls | xargs) $(code /instance)" "DeregisterTargets RegisterTargets 200"
 run --run "$run" drain
-wait_for 5 called DeregisterTargets 2
+wait_for 7 called DeregisterTargets 2
 agent=${agents[$name]} && agent_stop
-wait_for 5 grep -q arn: "$at/lasting/lifecycle.json"
+wait_for 7 grep -q arn: "$at/lasting/lifecycle.json"
 rm -r "$state/drain.json" "$run"/* # as a reboot does
 start
 wait_for 7 called RegisterTargets 2
@@ -290,7 +291,7 @@ use warm
 is "an instance on its way into a warm pool is out of rotation" "$(check_reason rotation)" \
 	"warn: the target lifecycle state is Warmed:Running"
 found settled ok
-wait_for 5 happened complete "launch CONTINUE"
+wait_for 7 happened complete "launch CONTINUE"
 is "its launch is completed when it would be ready but for that" \
 	"$(events complete) $(code /instance)" "launch CONTINUE 503"
 is "so it is in the pool" "$(events state | tail -n 1)" Warmed:Running
@@ -322,7 +323,7 @@ use warm
 wait_for 7 eval '[ "$(events complete | wc -l)" = 2 ]'
 is "out of the warm pool the launch is completed again" "$(events complete | xargs)" \
 	"launch CONTINUE launch CONTINUE"
-wait_for 5 status_is ready
+wait_for 7 status_is ready
 is "and it serves" "$(events state | tail -n 1) $(code /instance)" "InService 200"
 
 use slow
@@ -350,7 +351,7 @@ control DELETE faults >/dev/null
 use again
 terminate
 use broken
-wait_for 2 status_is draining
+wait_for 7 status_is draining
 is "who was abandoned is terminated, and drains" "$(code /instance) $(check_reason rotation)" \
 	"503 warn: the target lifecycle state is Terminated"
 use again
@@ -359,8 +360,10 @@ is "a target state of Terminated: /instance says 503" \
 	"$(code /instance) $(check_reason rotation)" \
 	"503 warn: the target lifecycle state is Terminated"
 ok "$(requested; echo $?)" "root is asked"
+wait_for 7 called DescribeAutoScalingInstances 2
 restart # in the middle
-wait_for 5 status_is draining
+wait_for 7 status_is draining
+wait_for 7 called RecordLifecycleActionHeartbeat 1
 is "nothing is completed before it is drained" "$(events complete)" "launch CONTINUE"
 control POST faults '[{"action": "CompleteLifecycleAction", "fault": "lost", "count": 1}]' \
 	>/dev/null

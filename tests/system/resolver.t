@@ -43,9 +43,9 @@ for _ in {1..140}; do
 	[ $took -le $longest ] || longest=$took
 	sleep 0.1
 done
-[ $longest -lt 2000 ]
+[ $longest -lt 6000 ]
 ok $? "meanwhile everybody who asks has an answer at once" "$longest ms"
 began=$SECONDS
 agent_stop
-is "and the agent ends when it is told to" "$status $((SECONDS - began <= 4))" "0 1"
+is "and the agent ends when it is told to" "$status $((SECONDS - began <= 8))" "0 1"
 done_testing

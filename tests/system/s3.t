@@ -77,6 +77,7 @@ sent() {
 cli() {
 	env -i PATH=/usr/bin:/bin HOME="$work" LC_ALL=C.UTF-8 AWS_EC2_METADATA_SERVICE_ENDPOINT="$imds/" \
 		AWS_DEFAULT_REGION=us-east-1 AWS_MAX_ATTEMPTS=1 \
+		AWS_METADATA_SERVICE_TIMEOUT=20 AWS_METADATA_SERVICE_NUM_ATTEMPTS=5 \
 		"$aws" --endpoint-url "$front" s3api "$@" 2>&1
 }
 put() { # KEY FILE
@@ -401,7 +402,8 @@ is "no secret is in state, records or output" \
 		<<<"$out$err")" ""
 sed -i 's/^sha256 = .*/unpinned = yes/' "$conf"
 run apply
-is "an object that is not pinned is deployed as it is now" "$status $(app .version)" "0 1"
+is "an object that is not pinned is deployed as it is now" \
+	"$status $(wait_for 10 app_is 1 && app .version)" "0 1"
 run apply
 is "and not again while its ETag is the same" "$status $(grep -vc '^=' <<<"$out")" "0 0"
 make_app "$work/app" 2
