@@ -73,7 +73,7 @@ A whole answer is "release N", any number of times, and "end N"; N never becomes
 import http.client, os, sys, time
 port, stop, keep, paths = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "yes", sys.argv[4:]
 asked, bad, seen = 0, [], {path: [] for path in paths}
-connection, until, last = None, time.monotonic() + 30, False
+connection, until, last = None, time.monotonic() + 300, False
 while not last:
     last = os.path.exists(stop) or time.monotonic() > until
     for path in paths:
@@ -147,14 +147,14 @@ behind() { # SERVER LINES-MORE
 	listen = 127.0.0.1:$port
 	[health]
 	rise = 1
-	fall = 2
+	fall = 20
 	interval = 200ms
 	[app site]
 	source = file:$at/source
 	path = $at/site
 	link = /var/www/html
 	health = $SITE/
-	ready_timeout = 1s
+	ready_timeout = 20s
 	END
 	"${name}_start"
 	wait_for 10 shown_is "end 0"
@@ -206,6 +206,7 @@ behind() { # SERVER LINES-MORE
 
 	site 6 "$more"
 	rm "$at/source/index.html"
+	sed -i 's/^ready_timeout = .*/ready_timeout = 1s/' "$conf"
 	run apply
 	like "$name: a site without its page is gone back from" "$status $(shown) $out" \
 		"3 end 5*app site *prove *went back"

@@ -27,7 +27,7 @@ cat >"$conf" <<END
 listen = 127.0.0.1:$port
 [health]
 rise = 1
-fall = 2
+fall = 10
 interval = 200ms
 [volume data]
 device = /dev/shm/data
@@ -197,7 +197,7 @@ env.PORT = 80
 env.NODE_ENV = production
 limit_nofile = $limit
 health = http://127.0.0.1:80/task
-ready_timeout = 5s
+ready_timeout = 20s
 END
 ln -s apps/node "$at/node"
 # In this network namespace alone. With systemd the app has CAP_NET_BIND_SERVICE.

@@ -37,7 +37,7 @@ limit_nofile = 4321
 health = http://127.0.0.1:$app_port/
 [health]
 rise = 1
-fall = 3
+fall = 20
 interval = 500ms
 END
 run status
@@ -155,7 +155,7 @@ is "a template of one's own" "$status $(cat "$page")" \
 "$top/tests/imds-sim/tree-make" "$work/imds" --instance-id i-0bb --tag Name=other --az eu-west-3b
 run apply
 is "follows the metadata" "$(cat "$page")" "<p>other</p><p>eu-west-3b</p>"
-is "at the agent as well" "$(wait_for 5 grep -q other <(get /) && get /)" "$(cat "$page")"
+is "at the agent as well" "$(wait_for 5 eval 'get / | grep -q other' && get /)" "$(cat "$page")"
 is "a page of ours is not kept" "$(ls "$at/www")" index.html
 printf 'somebody else wrote this' >"$page"
 run apply
