@@ -52,24 +52,6 @@ for line in sys.stdin:
         "Allow" if b"\r\nAllow: GET, HEAD\r\n" in answer else ""]))
 END
 
-# A client that sends a byte a second, from now on; it is asked about below.
-$python - "$port" >"$work/drip" 2>&1 <<'END' &
-import socket, sys, time
-client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-client.settimeout(1)
-began = time.time()
-answer = b""
-for byte in b"GET /instance HTTP/1.1\r\n":
-    try:
-        client.send(bytes([byte]))
-        answer = client.recv(4096)
-        break
-    except TimeoutError:
-        pass
-print(answer.split(b"\r\n")[0].decode(), 4.5 < time.time() - began < 6.5)
-END
-drip=$!
-
 # -- routes --
 
 # route PATH ACCEPT STATUS TYPE: by GET, and the same head by HEAD
@@ -179,28 +161,50 @@ many=$!
 wait_for 5 grep -q open "$work/many"
 seconds=$(for i in 1 2 3 4 5; do get /instance -o /dev/null -w '%{http_code} %{time_total}\n'; done)
 is "beside 200 idle connections everybody is answered at once" \
-	"$(awk '$1 == 200 && $2 < 0.3' <<<"$seconds" | wc -l)" 5
+	"$(awk '$1 == 200 && $2 < 3' <<<"$seconds" | wc -l)" 5
 kill $many
-kill -0 $drip
-ok $? "a client that sends a byte a second does not hinder others"
+# A client that sends a byte a second.
+$python -u - "$port" >"$work/drip" 2>&1 <<'END' &
+import socket, sys, time
+began = time.time()
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+client.settimeout(1)
+answer = b""
+for byte in b"GET /instance HTTP/1.1\r\n":
+    try:
+        client.send(bytes([byte]))
+        if byte == ord("G"):
+            print("open")
+        answer = client.recv(4096)
+        break
+    except TimeoutError:
+        pass
+print(answer.split(b"\r\n")[0].decode(), 4.5 < time.time() - began < 20)
+END
+drip=$!
+wait_for 5 grep -q open "$work/drip"
+is "a client that sends a byte a second does not hinder others" \
+	"$(code /instance) $(kill -0 $drip && echo "and it is still there")" \
+	"200 and it is still there"
 wait $drip
-is "and is cut off after 5 s" "$(cat "$work/drip")" "HTTP/1.1 408 Request Timeout True"
+is "and is cut off after 5 s" "$(tail -n 1 "$work/drip")" "HTTP/1.1 408 Request Timeout True"
 
 # -- load --
 
-(
-	for ((i = 0; i < $(nproc); i++)); do
-		timeout 3 sh -c 'while :; do :; done' &
-	done
-	wait
-) 2>/dev/null &
-sleep 2.8
-is "the load shows three seconds of busy loops" \
-	"$(get /instance/load | jq '.windows["1"].demand > 0.9, (.demand >= .utilization),
-		.averages[0] > 0' | xargs)" \
-	"true true true"
+loops=()
+for ((i = 0; i < $(nproc); i++)); do
+	timeout 60 sh -c 'while :; do :; done' &
+	loops+=($!)
+done
+burnt() {
+	get /instance/load | jq -e '.windows["1"].demand > 0.9 and .demand >= .utilization and
+		.averages[0] > 0'
+}
+wait_for 5 burnt
+ok $? "the load shows busy loops" "$(get /instance/load)"
 like "in the metrics too" "$(get /metrics)" "instanced_cpu_demand_ratio [01].*instanced_load1 "
 is "and /instance stays 200" "$(code /instance)" 200
+kill "${loops[@]}"
 
 # -- what it reports on changes --
 
@@ -253,7 +257,7 @@ sleep 0.3
 is "one with an error does not replace what works" "$(code /instance)" 200
 sed -i "s/^listen = localhost.*//" "$conf"
 kill -HUP "$agent"
-wait_for 5 code_is /instance 200
+wait_for 5 curl -fs "http://127.0.0.2:$port/instance" # where only the new one listens
 is "one with other addresses takes the place of those before" \
 	"$(curl -gs "http://[::1]:$port/instance" | jq -r .instanceId) $(code /instance)" "i-0aa 200"
 
@@ -284,7 +288,7 @@ if command -v mkfs.ext4 fsfreeze >/dev/null && disk hung 64M; then
 		"$(for i in 1 2 3; do
 			sleep 0.4
 			get /instance -o /dev/null -w '%{http_code} %{time_total}\n'
-		done | awk '$1 == 200 && $2 < 0.3' | wc -l)" 3
+		done | awk '$1 == 200 && $2 < 3' | wc -l)" 3
 	fsfreeze --unfreeze "$at/data"
 	wait $writer
 	agent_stop
@@ -333,9 +337,9 @@ sed -i "s/^listen = unix.*/details = 10.0.0.0\/8/" "$work/others.conf"
 conf=$work/others.conf
 cat >"$work/notify.py" <<'END'
 import os, socket, sys
+os.umask(0)
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind(sys.argv[1])
-os.chmod(sys.argv[1], 0o666)
 while True:
     print(manager.recv(4096).decode().replace("\n", " "), flush=True)
 END
@@ -343,7 +347,9 @@ $python "$work/notify.py" "$work/notify" >"$work/notified" &
 manager=$!
 wait_for 5 test -S "$work/notify"
 NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=400000 agent_start --state "$work/later"
-wait_for 3 grep -q WATCHDOG=1 "$work/notified"
+for word in READY=1 STATUS= WATCHDOG=1; do
+	wait_for 3 grep -q $word "$work/notified"
+done
 is "the service manager is told READY, STATUS and WATCHDOG" \
 	"$(sort "$work/notified" | uniq | xargs -d '\n')" "READY=1 STATUS=starting WATCHDOG=1"
 is "a state directory that is not there: starting" \
@@ -353,7 +359,8 @@ is "a state directory that is not there: starting" \
 cp -r "$state" "$work/later"
 wait_for 5 code_is /instance 200
 is "and when it comes, it is read" "$(get /instance | jq -r .instanceId)" i-0aa
-like "which the service manager is told" "$(cat "$work/notified")" STATUS=degraded
+wait_for 3 grep -q STATUS=degraded "$work/notified"
+ok $? "which the service manager is told" "$(cat "$work/notified")"
 is "who is not in details sees no reason" \
 	"$(get /instance | jq -c '.checks[] | select(.name == "volume extra")')" \
 	'{"name":"volume extra","status":"warn"}'
@@ -362,6 +369,7 @@ is "and neither metrics nor health, but the load" \
 	"$(code /metrics) $(code /instance/health) $(code /instance/load) $(code /instance)" \
 	"403 403 200 200"
 agent_stop
+wait_for 3 grep -q STOPPING=1 "$work/notified"
 is "TERM is told too, and the status is 0" "$status $(grep -c STOPPING=1 "$work/notified")" "0 1"
 kill $manager
 if command -v systemd-socket-activate >/dev/null; then

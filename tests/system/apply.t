@@ -13,10 +13,12 @@ detach "$dev"
 sim_start
 
 # mkfs.ext4 and mkfs.xfs are wrapped, in our mount namespace: $work/mkfs.log tells when each began
-# and ended on a disk (into memory, for comparison, does not count), and they take at least as many
-# seconds as $work/mkfs.pause says.
+# and ended on a disk (into memory, for comparison, does not count), and in between they do as
+# $work/mkfs.pause says.
 mkdir "$work/real"
-echo 0 >"$work/mkfs.pause"
+pause() { echo "$1" >"$work/mkfs.pause"; } # COMMAND
+pause_until() { pause "for _ in {1..200}; do $1 && break; sleep 0.1; done"; } # 20 s at most
+pause true
 for name in mkfs.xfs mkfs.ext4; do
 	path=$(readlink -f "$(command -v $name)")
 	cp "$path" "$work/real/$name"
@@ -24,7 +26,7 @@ for name in mkfs.xfs mkfs.ext4; do
 	#!/bin/bash
 	[ -b "\${!#}" ] || exec $work/real/$name "\$@"
 	echo "begin $name" >>$work/mkfs.log
-	sleep \$(cat $work/mkfs.pause)
+	. $work/mkfs.pause
 	$work/real/$name "\$@"
 	status=\$?
 	echo "end $name" >>$work/mkfs.log
@@ -75,12 +77,12 @@ is "plan shows what will be created, with status 0" \
 	"0 ${#volumes[@]} format ${#volumes[@]} mount"
 like "and the evidence" "$out" "is proven blank: all 12 rules hold*✓ samples are zero: *reads"
 is "and touches nothing" "$(fingerprint "${volumes[@]}") $(ls "$at")" "$before instanced.conf"
-echo 0.5 >"$work/mkfs.pause"
+pause_until "[ \$(grep -c begin $work/mkfs.log) -ge 2 ]"
 run apply
 is "blank volumes are formatted and mounted" "$status $(grep -c ': done in ' <<<"$out")" \
 	"0 $((2 * ${#volumes[@]}))"
 is "in parallel" "$(head -n 2 "$work/mkfs.log" | cut -d' ' -f1 | xargs)" "begin begin"
-echo 0 >"$work/mkfs.pause"
+pause true
 like "xfs is mounted with its options" "$(mounted "$at/x")" "noatime*- xfs $x rw"
 like "and nodev, from the same list" "$(mounted "$at/x")" nodev
 like "ext4 as well" "$(mounted "$at/e")" "noatime*- ext4 $e rw"
@@ -204,7 +206,7 @@ cat >"$conf" <<END
 device = /dev/shm/late
 filesystem = ext4
 mount = $at/late
-timeout = 20s
+timeout = 60s
 [volume early]
 device = $early
 filesystem = ext4
@@ -219,7 +221,7 @@ is "a volume that is there is mounted while another is waited for" \
 run status
 is "while status is 3" "$status" 3
 like "and says what is waited for" "$out" \
-	"volume late*waiting: /dev/shm/late: is not attached; waits up to 20 s"
+	"volume late*waiting: /dev/shm/late: is not attached; waits up to 60 s"
 disk late 64M
 ln -s "$dev" /dev/shm/late
 wait "$apply"
@@ -244,7 +246,7 @@ for required in yes no; do
 	statuses+="$status $(item never status) "
 done
 is "one that never comes is missing after its timeout: status 1, or 3 when it is optional" \
-	"$statuses$((SECONDS - began <= 5))" "1 missing 3 missing 1"
+	"$statuses$((SECONDS - began <= 20))" "1 missing 3 missing 1"
 like "and named" "$out" "… volume never*/dev/shm/never: is not attached; waits up to 1 s"
 
 place waits
@@ -297,7 +299,7 @@ filesystem = ext4
 mount = $at/twice
 END
 : >"$work/mkfs.log"
-echo 0.5 >"$work/mkfs.pause"
+pause_until "grep -qs 'another apply is at work' $work/out1 $work/out2 && sleep 0.5"
 ctl apply >"$work/out1" 2>&1 & first=$!
 ctl apply >"$work/out2" 2>&1 & second=$!
 for i in 1 2 3 4 5; do ctl plan >/dev/null 2>&1; ctl volumes >/dev/null 2>&1; done
@@ -307,7 +309,7 @@ is "of two applies at once, with plans beside, one formats" \
 	"$statuses $(grep -c begin "$work/mkfs.log")" "0 0 1"
 like "and the other says that it waits" \
 	"$(cat "$work/out1" "$work/out2")" "another apply is at work"
-echo 0 >"$work/mkfs.pause"
+pause true
 umount "$at/twice"
 
 # A run is killed on its way from a blank disk to a deployed app on it; the next one arrives.
@@ -317,7 +319,7 @@ make_app "$at/source" 1
 disk foreign 64M && foreign=$dev
 mkfs.ext4 -q -L theirs "$foreign"
 before=$(fingerprint foreign)
-echo 0.1 >"$work/mkfs.pause"
+pause "sleep 0.1"
 whole_way=
 for i in {0..10}; do
 	filesystem=$( ((i % 2)) && echo ext4 || echo xfs)
@@ -361,7 +363,6 @@ for i in {0..10}; do
 	detach "$dev"
 done
 is "meanwhile no byte of another's volume has changed" "$(fingerprint foreign)" "$before"
-echo 0 >"$work/mkfs.pause"
 is "nothing was reported by a sanitizer" \
 	"$(grep -l Sanitizer "$work"/{out*,stderr} "$state"/*.log)" ""
 done_testing

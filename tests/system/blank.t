@@ -59,7 +59,7 @@ fingerprint() {
 		stat -c '%b %Y %Z' "$img"
 	else
 		sync "$img"
-		sha256sum <"$img"
+		head -c "${kept-$((2 * GiB))}" "$img" | sha256sum
 	fi
 }
 
@@ -287,7 +287,7 @@ ok $? "a device with read errors is refused" "$out"
 # --- use ----------------------------------------------------------------------------------------
 mkdir "$work/mnt"
 disk 64M
-mkfs.ext4 -q -F "$dev"
+mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$dev" # or the kernel writes later
 if mount "$dev" "$work/mnt" 2>/dev/null; then
 	sync
 	refused "a mounted disk" "not mounted" "mounted at $work/mnt"
@@ -317,7 +317,7 @@ fi
 disk 64M
 mkswap "$dev" >/dev/null 2>&1
 if swapon "$dev" 2>/dev/null; then
-	refused "a disk swapped on" "not in use" "swap"
+	kept=4096 refused "a disk swapped on" "not in use" "swap" # on the rest the kernel may write
 	swapoff "$dev"
 else
 	skip "a disk swapped on" "no swap here"
@@ -386,8 +386,8 @@ ln -s "$dev" "$work/link"
 ok $? "a link leads to its device"
 "$probe" --list | grep -qx "node: $dev"
 ok $? "the disk is in the list"
-[ "$("$probe" --list | grep '^node')" = "$("$probe" --list | grep '^node' | sort -V -u)" ]
-ok $? "the list is in natural order"
+list=$("$probe" --list | grep '^node')
+is "the list is in natural order" "$list" "$(sort -V -u <<<"$list")"
 root=$(findmnt -n -o SOURCE / 2>/dev/null)
 if [ -b "${root:-}" ]; then
 	"$probe" --list | grep -qx 'root: 1'

@@ -48,7 +48,7 @@
 
 #include "cleanup.h"
 
-#define HANGS_AFTER 90 /* seconds */
+#define HANGS_AFTER 300 /* seconds */
 #define ATTEMPTS    65536
 #define KILLED      137
 

@@ -182,13 +182,13 @@ ok $? "nor does the next one keep others waiting for two minutes" "$status in $(
 rm -r "$work/imds"
 sim_start
 echo '* 403' >"$work/imds/.faults"
-run --imds-timeout 1 apply --boot
+run --imds-timeout 30 apply --boot
 is "not where the service is switched off" "$status" 1
 echo 'dynamic/* silent' >"$work/imds/.faults"
 run --imds-timeout 2 apply --boot
 is "but where user-data is known, and who this is, is not" "$status" 75
 rm "$work/imds/.faults"
-run --imds-timeout 5 apply --boot
+run --imds-timeout 100 apply --boot
 is "when it answers, all is known" "$status $(item index status)" "0 ok"
 echo '* silent' >"$work/imds/.faults"
 run --imds-timeout 1 apply --boot

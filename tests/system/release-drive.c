@@ -21,6 +21,7 @@ static char name[] = "web";
 static struct config_app app = {.name = name, .keep = 3, .build_timeout_usec = 1800 * 1000000ull};
 static const struct reach reach;
 static char *state, *id;
+static unsigned long timeout = 60; /* seconds */
 
 static int add(struct config_list *list, char *item)
 {
@@ -60,6 +61,8 @@ static int set(char *argument)
 		app.keep = (unsigned)strtoul(value, NULL, 10);
 	else if (strcmp(argument, "nofile") == 0)
 		app.limit_nofile = (unsigned)strtoul(value, NULL, 10);
+	else if (strcmp(argument, "timeout") == 0)
+		timeout = strtoul(value, NULL, 10);
 	else
 		return -EINVAL;
 	return 0;
@@ -196,7 +199,7 @@ static int backoff(struct err *err)
 	return 0;
 }
 
-/* run=LINE by the shell as user=, two seconds at most; env= and nofile= as given. */
+/* run=LINE by the shell as user=, for timeout= at most; env= and nofile= as given. */
 static int run(struct err *err)
 {
 	const char *const argv[] = {"/bin/sh", "-c", app.run, NULL};
@@ -212,7 +215,7 @@ static int run(struct err *err)
 			      .name = "the line",
 			      .limit_nofile = app.limit_nofile,
 			      .alone = app.keep == 0,
-			      .timeout_usec = 2000000},
+			      .timeout_usec = timeout * 1000000ull},
 		&tail, err);
 	if (r == 0)
 		fputs(tail, stdout);

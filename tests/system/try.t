@@ -32,7 +32,7 @@ left() {
 clean() { [ -z "$(left)" ]; }
 nothing_left() { # NAME
 	local found
-	wait_for 3 clean
+	wait_for 10 clean
 	found=$(left)
 	is "$1" "$found" ""
 }
@@ -65,7 +65,7 @@ ended() {
 	[ "$2" = INT ] && to=-$try || to=$try # a terminal sends Ctrl-C to all of its processes
 	kill "-$2" -- $to
 	wait $try
-	is "$1, it ends at once, with the signal's status" "$? $((SECONDS - began <= 2))" \
+	is "$1, it ends at once, with the signal's status" "$? $((SECONDS - began <= 15))" \
 		"$((128 + $(kill -l "$2"))) 1"
 	nothing_left "and nothing is left"
 }

@@ -321,12 +321,12 @@ bomb() { # NAME ARCHIVE WORDS
 	rm -rf "$work/box"
 	mkdir -p "$work/box/into"
 	result=$($python - "$drive" "$work/$2" "$work/box/into" <<-'END'
-		import resource, subprocess, sys, time
-		start = time.time()
+		import resource, subprocess, sys
 		run = subprocess.run([sys.argv[1], "unpack", sys.argv[2], "0", sys.argv[3]],
 		    stderr=subprocess.PIPE)
-		print(run.returncode, int(time.time() - start),
-		    resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, run.stderr.decode())
+		used = resource.getrusage(resource.RUSAGE_CHILDREN)
+		print(run.returncode, int(used.ru_utime + used.ru_stime), used.ru_maxrss,
+		    run.stderr.decode())
 	END
 	)
 	read -r status seconds kibi err <<<"$result"
@@ -520,12 +520,14 @@ has_child() {
 	[ -n "$child" ]
 }
 begin() {
-	rm -rf "$work/box" && mkdir -p "$into"
-	"$drive" unpack "$work/big.tar.bz2" 0 "$into" 2>stderr &
-	running=$!
-	wait_for has_child
-	kill -STOP "$running"
-	wait_for is_stuck
+	for _ in {1..9}; do
+		rm -rf "$work/box" && mkdir -p "$into"
+		"$drive" unpack "$work/big.tar.bz2" 0 "$into" 2>stderr &
+		running=$!
+		wait_for has_child && kill -STOP "$running" && wait_for is_stuck && return
+		kill -KILL "$running" # it was faster
+		end
+	done 2>/dev/null
 }
 end() { # sets err, status
 	wait "$running" 2>/dev/null
