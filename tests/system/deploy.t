@@ -177,7 +177,8 @@ run status
 like "also by status" "$out" "the reason is here"
 configure 'build = sleep 60' 'build_timeout = 6s'
 run apply &
-wait_for 5 eval 'reason=$(item web reason) && [[ $reason == *"build line 1 of 1: sleep 60" ]]'
+builds() { reason=$(item web reason) && [[ $reason == *"build line 1 of 1: sleep 60" ]]; }
+wait_for 5 builds
 like "while it builds, the status says where it is" "$reason" "*build line 1 of 1: sleep 60"
 wait $!
 like "a build line has its time" "$(item web reason)" "build line \`sleep 60\` did not end within 6 s"

@@ -263,7 +263,8 @@ wait_for 5 grep -q "another drain is at work" "$work/stderr"
 disconnect
 wait $first
 wait $second
-like "a second drain waits for the first" "$? $(<"$work/stderr") $(<"$work/second")" "0 *another drain is at work*is drained already"
+like "a second drain waits for the first" "$? $(<"$work/stderr") $(<"$work/second")" \
+	"0 *another drain is at work*is drained already"
 undrain
 configure 1s 0s "build = touch $at/shared/building; until [ -e $at/go ]; do sleep 0.1; done"
 mkdir -m 777 "$at/shared"
