@@ -73,13 +73,17 @@ poll() { # what /instance answers, and the app's version, until told to stop
 		sleep 0.02
 	done
 }
+polled() { [ "$(wc -l <"$work/answers")" -ge "$1" ]; } # TIMES
 while_polling() { # COMMAND...: sets answers and versions
+	local poll
 	rm -f "$work"/{stop,answers,versions}
 	poll &
+	poll=$!
+	wait_for 5 polled 2
 	"$@"
-	sleep 1.2
+	wait_for 10 polled $(($(wc -l <"$work/answers") + 10))
 	touch "$work/stop"
-	wait $!
+	wait $poll
 	answers=$(sort -u "$work/answers" | xargs)
 	versions=$(uniq "$work/versions" | xargs)
 }
