@@ -249,7 +249,7 @@ rm "$at/www/index.html"
 run apply --imds http://127.0.0.1:1 --imds-timeout 0.5
 is "without a page from before the status is 1" "$status $(ls "$at/www")" "1 "
 good=$imds
-# metadata_soon [OPTION]...: run metadata, for a second, or longer if there was no answer of any kind
+# metadata_soon [OPTION]...: run metadata for a second, or longer if nobody answered by then
 metadata_soon() {
 	local seconds
 	for seconds in 1 5 20; do

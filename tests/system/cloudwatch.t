@@ -76,9 +76,9 @@ filesystem = ext4
 mount = $work/aa/data
 mode = 0755
 END
-# What the machine says meanwhile: "memory USED", in percent; "window START DEMAND UTILIZATION STEAL",
-# the load's 10 s at the end of a period; "late SECONDS", as an agent may have been then: it does not
-# make up for those. aa is asked as soon as a link tells its URL.
+# What the machine says meanwhile: "memory USED", in percent; "window START DEMAND UTILIZATION
+# STEAL", the load's 10 s at the end of a period; "late SECONDS", as an agent may have been then: it
+# does not make up for those. aa is asked as soon as a link tells its URL.
 cat >"$work/watch.py" <<'END'
 import json, os, sys, time, urllib.request
 url, period, last = sys.argv[1], int(sys.argv[2]), time.time()
