@@ -49,19 +49,19 @@ static const struct response *handle(
 
 static struct listeners none;
 
-/* Deadlines that nobody here waits for, and those for who does. */
-static const struct server_limits limits =
-					  {
-						  .max_connections = 8,
-						  .max_unsent = BIG + 4096,
-						  .head_timeout_usec = 3 * SLOW * 1000,
-						  .idle_timeout_usec = 3 * SLOW * 1000,
-},
-				  hasty = {
-					  .max_connections = 8,
-					  .max_unsent = BIG + 4096,
-					  .head_timeout_usec = 400000,
-					  .idle_timeout_usec = 800000,
+/* Its deadlines nobody here waits for. */
+static const struct server_limits limits = {
+	.max_connections = 8,
+	.max_unsent = BIG + 4096,
+	.head_timeout_usec = 3 * SLOW * 1000,
+	.idle_timeout_usec = 3 * SLOW * 1000,
+};
+/* And this is for who does. */
+static const struct server_limits hasty = {
+	.max_connections = 8,
+	.max_unsent = BIG + 4096,
+	.head_timeout_usec = 400000,
+	.idle_timeout_usec = 800000,
 };
 
 static void set_up_on(const struct server_limits *l, const char *address)
@@ -289,7 +289,7 @@ static void test_deadlines(void)
 {
 	const char *text = "", *end = "open";
 	uint64_t start;
-	int fd, tries = 0;
+	int fd, sent = 0, tries = 0;
 
 	set_up_on(&hasty, "127.0.0.1:0");
 	fd = client();
@@ -297,11 +297,12 @@ static void test_deadlines(void)
 	say(fd, "GET / HTTP/1.1\r\nX: ");
 	while (now_ms() - start < SLOW && !*text) {
 		say(fd, "x");
+		sent++;
 		text = hear_until_end(fd, 10, &end);
 	}
 	ok(begins(text, "HTTP/1.1 408 ") && strstr(text, "\r\nConnection: close\r\n"),
 		"a client that drips gets a 408");
-	ok(now_ms() - start >= 390, "at the deadline, although it goes on");
+	ok(now_ms() - start >= 390 && sent > 1, "at the deadline, although it goes on");
 	say(fd, "xxxx");
 	is_str(end_of(fd, 100), "closed", "the server has said all it has to say");
 	is_int(connections_become(0), 0, "and does not wait for ever for its end");
@@ -447,8 +448,8 @@ static void test_slow_reader(void)
 	fd = client();
 	start = now_ms();
 	say(fd, GET("/big"));
-	ok(f.calls == 1 && connections_become(0) == 0 && now_ms() - start >= 390,
-		"who does not read is waited for, until the deadline");
+	is_int(connections_become(0), 0, "who does not read is let go");
+	ok(f.calls == 1 && now_ms() - start >= 390, "at the deadline, and waited for until then");
 	(void)close(fd);
 	tear_down();
 
