@@ -95,7 +95,7 @@ else
 	wait_for 15 lighter
 	ok $? "one is burnt by busy loops on every core: its weight falls" "$(told)"
 	load_end kindle
-	is "while it falls no request fails" "$bad $(logged kindle)" "0 $sent"
+	all_served kindle "while it falls no request fails"
 	load_start burn 100
 	full() { [ "$(percent 1 demand)" -ge 90 ]; }
 	wait_for 15 full
@@ -111,7 +111,7 @@ else
 	wait_for 30 balanced
 	load_end burn
 	is "and misses none: it stays in rotation" "$(stat_of apps 1 status chkfail chkdown)" "UP 0 0"
-	is "no request fails, and the logs have all of them" "$bad $(logged burn)" "0 $sent"
+	all_served burn "no request fails, and the logs have all of them"
 	ok $(($(logged burn 1) > 0 && $(logged burn 1) < $(logged burn 2) ? 0 : 1)) \
 		"it got some, and fewer than another" "$(logged burn 1) $(logged burn 2) $(logged burn 3)"
 	burn_stop
@@ -130,7 +130,7 @@ wait_for 15 stat_is apps 3 'DOWN*' status
 ok $? "one is killed: it is out of rotation" "$(stat_of apps 3 status)"
 load_end kill
 ok $((bad <= CLIENTS ? 0 : 1)) "no more than the requests in flight fail" "$bad"
-ok $(($(logged kill) <= sent && $(logged kill) >= sent - bad ? 0 : 1)) \
+ok $((sent >= 100 && $(logged kill) <= sent && $(logged kill) >= sent - bad ? 0 : 1)) \
 	"all others are in a log, once" "$sent, $bad failed, $(logged kill) in the logs"
 wait_for 15 heavy 1 2
 load after 90 50
@@ -155,8 +155,7 @@ touch "$work/open"
 wait_for 30 stat_is apps 4 UP status
 ok $? "it joins when it is ready" "$(host_status 4) $(stat_of apps 4 status)"
 load_end cold
-is "no request fails meanwhile, and the logs have all of them" \
-	"$bad $(logged cold)" "0 $sent"
+all_served cold "no request fails meanwhile, and the logs have all of them"
 wait_for 15 heavy 1 2 4
 load joined 90 50
 fair joined 1 2 4
@@ -177,14 +176,16 @@ is "its agent says so" \
 on 2 curl -s http://127.0.0.1:8000/ >/dev/null
 is "its app is stopped" $? 7
 was=$(logged drain 2) all=$(logged drain)
-more() { [ "$(logged drain)" -ge $((all + 200)) ]; }
+more() { [ "$(logged drain)" -ge $((all + 400)) ]; }
 wait_for 15 more
 like "the balancer sends it nothing more" \
 	"$(logged drain 2) $(stat_of apps 2 scur status)" "$was 0 D[OR]"
 kill -0 "$loading"
 ok $? "all that under load"
 load_end drain
-is "no request fails, and the logs have all of them" "$bad $(logged drain)" "0 $sent"
+all_served drain "no request fails, and the logs have all of them"
+ok $((was > 0 && 3 * was < sent ? 0 : 1)) "it had its share until then" \
+	"$(logged drain 1) $was $(logged drain 4)"
 part "drain"
 
 done_testing

@@ -316,6 +316,10 @@ load_end() { # NAME
 	wait "$loading"
 	read -r sent bad <"$work/load.$1.end"
 }
+all_served() { # NAME WORDS: after load_end: there was some, no request failed, the logs have all of them
+	[ "$sent" -ge 100 ] && [ "$bad" = 0 ] && [ "$(logged "$1")" = "$sent" ]
+	ok $? "$2" "$sent sent, $bad failed, $(logged "$1") in the logs"
+}
 logged() { # NAME [N]: requests in the access logs, of host N alone
 	cat "$work"/${2-[0-9]}/access/log 2>/dev/null | grep -c "^/$1?"
 }
